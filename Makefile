@@ -1,0 +1,64 @@
+# On the machine: Python 3.11 or newer, pip and make. Everything else is installed into .tools/ and .venv/.
+PYTHON ?= python3
+export UV_PYTHON_PREFERENCE ?= only-system
+export UV_PROJECT_ENVIRONMENT := .venv
+# Compiled modules make a second start four times as fast; they are kept out of the project's own folders.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/pycache
+export PYTHONDONTWRITEBYTECODE :=
+
+UV := .tools/bin/uv
+PY := .venv/bin/python
+SQLITE_TESTS = $(PY) -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90
+POSTGRES_TESTS = $(PY) -m pytest -n 2 --dist loadfile --database=postgres -m "not browser" --ignore=tests/test_make.py
+
+.PHONY: help run demo test check bench messages
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+	@echo "Settings from the environment or from .env (see .env.example): make run PORT=8080"
+
+run: .venv/run.stamp ## start the server and the reminders; Ctrl-C ends both
+	@exec $(PY) -m config.start
+
+demo: .venv/run.stamp ## the same, with a made-up household; needs an installation without any
+	@exec $(PY) -m config.start --demo
+
+test: .venv/dev.stamp ## the whole suite on SQLite, then on PostgreSQL
+	$(SQLITE_TESTS)
+	$(PY) -m coverage report --include=renewals/lifecycle.py --fail-under=100
+	$(POSTGRES_TESTS)
+
+# As an installation on the web has it, whatever a developer's own .env says.
+check: export DATA_DIR := .venv/check
+check: export DATABASE_URL := sqlite:///$(CURDIR)/.venv/check/keepnumber.sqlite3
+check: export DEBUG := false
+check: export SITE_URL := https://keepnumber.example.org
+check: export ALLOWED_HOSTS := keepnumber.example.org
+check: export EMAIL_URL := smtp+tls://user:password@mail.example.org:587
+check: .venv/dev.stamp ## style, types, migrations, deployment checks
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	find templates -name '*.html' -o -name '*.txt' | xargs -r .venv/bin/djade --target-version 5.2 --check
+	find config cards renewals tests bench -name '*.py' | xargs $(PY) -m django_upgrade --target-version 5.2 --check
+	$(PY) -m mypy
+	$(PY) manage.py makemigrations --check --dry-run
+	$(PY) manage.py check --deploy --fail-level WARNING
+
+bench: .venv/dev.stamp ## measure what the promises rest on
+	@set -e; found=$$(ls bench/*.py 2>/dev/null || true); test -n "$$found" || echo "No benchmark yet: bench/ has no *.py."; \
+	for file in $$found; do echo "== $$file"; $(PY) "$$file"; done
+
+messages: .venv/dev.stamp ## collect and compile the translations
+	$(PY) locale/messages.py
+
+$(UV):
+	$(PYTHON) -m pip install --quiet --target .tools uv
+
+.venv/run.stamp: uv.lock | $(UV)
+	$(UV) sync --quiet --frozen --no-dev --inexact --extra postgres
+	@touch $@
+
+.venv/dev.stamp: uv.lock | $(UV)
+	$(UV) sync --quiet --frozen --all-groups --all-extras
+	@touch .venv/run.stamp $@

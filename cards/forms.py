@@ -1,0 +1,307 @@
+"""What a household types about itself and its cards."""
+
+import datetime
+from decimal import Decimal
+from itertools import chain, count, groupby
+from typing import Any
+
+from django import forms
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils.text import slugify
+from django.utils.translation import gettext_lazy as _
+
+from .fields import AmountField, CurrencyField, ZoneField, form_field
+from .models import (
+    Act,
+    Card,
+    Confidence,
+    Household,
+    KeepRule,
+    LinkedAccount,
+    Member,
+    Operator,
+    Person,
+    Plan,
+    TopUpStep,
+    Unit,
+    User,
+)
+from .models.household import check_time_zone
+from .money import check_currency
+from .numbers import country_of, format_number, likely_operator, parse_number
+
+
+class SetupForm(forms.Form):
+    """The first page of an empty installation: the household and its owner."""
+
+    household = forms.CharField(label=_("Name of the household"), max_length=100, help_text=_("Such as: Chen family"))
+    name = forms.CharField(label=_("Your name"), max_length=100, help_text=_("What the family calls you"))
+    email = forms.EmailField(
+        label=_("Your email address"),
+        help_text=_("You sign in with it, and reminders come here"),
+        widget=forms.EmailInput(attrs={"autocomplete": "username"}),
+    )
+    password = forms.CharField(
+        label=_("Password"),
+        help_text=_("At least 12 characters; a sentence is fine"),
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}, render_value=True),
+    )
+    language = forms.ChoiceField(label=_("Language"), choices=Member.Language)
+    time_zone = ZoneField(
+        label=_("Time zone"),
+        validators=[check_time_zone],
+        help_text=_("Of the place where you live, such as America/Havana or Asia/Shanghai"),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if "password" in cleaned and "email" in cleaned:
+            try:
+                validate_password(cleaned["password"], User(email=cleaned["email"]))
+            except ValidationError as error:
+                self.add_error("password", error)
+        return cleaned
+
+
+class PersonForm(forms.ModelForm):
+    class Meta:
+        model = Person
+        fields = ["name"]
+
+
+class NewMemberForm(forms.ModelForm):
+    """A further member; they choose their own password through the mail they get."""
+
+    fields: dict[str, Any]
+    email = forms.EmailField(label=_("Email address"))
+    field_order = ["name", "email", "role", "language", "time_zone"]
+
+    class Meta:
+        model = Member
+        fields = ["name", "role", "language", "time_zone"]
+        formfield_callback = form_field
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["role"].choices = [choice for choice in Member.Role.choices if choice[0] != Member.Role.OWNER]
+
+    def clean_email(self) -> str:
+        email = self.cleaned_data["email"].lower()
+        if User.objects.filter(email=email).exists():
+            raise ValidationError(_("This address already has a login here."), code="taken")
+        return email
+
+
+class SettingsForm(forms.ModelForm):
+    class Meta:
+        model = Member
+        fields = ["name", "language", "time_zone", "remind_at", "reminder_level", "away_from", "away_until"]
+        formfield_callback = form_field
+
+
+class NumberForm(forms.Form):
+    """The first thing asked of a new card; country and operator are guessed from it."""
+
+    number = forms.CharField(
+        label=_("Phone number"),
+        max_length=30,
+        help_text=_("With the country code, such as +53 5 234 5678"),
+        widget=forms.TextInput(attrs={"type": "tel", "autocomplete": "off"}),
+    )
+
+    def clean_number(self) -> str:
+        return parse_number(self.cleaned_data["number"])
+
+
+class CardForm(forms.ModelForm):
+    """A card of one household. A plan that is not listed can be entered by hand with OwnPlanForm beside it."""
+
+    fields: dict[str, Any]
+    number = NumberForm.base_fields["number"]
+    new_person = forms.CharField(
+        label=_("or a new holder"),
+        max_length=100,
+        required=False,
+        help_text=_("Full name as in the identity document"),
+    )
+    field_order = [
+        "number",
+        "name",
+        "plan",
+        "person",
+        "new_person",
+        "responsible",
+        "deputy",
+        "form",
+        "location",
+    ]
+
+    class Meta:
+        model = Card
+        fields = ["name", "number", "plan", "person", "responsible", "deputy", "form", "location",
+                  "account_username", "activated_on", "notes"]  # fmt: skip
+        formfield_callback = form_field
+        widgets = {"notes": forms.Textarea(attrs={"rows": 3})}
+
+    def __init__(self, *args: Any, member: Member, has_own_plan: bool = False, **kwargs: Any) -> None:
+        """`has_own_plan`: the plan is typed by hand on the same page, so none need be chosen."""
+        super().__init__(*args, **kwargs)
+        self.member = member
+        self.instance.household = member.household
+        for name, rows in {
+            "person": Person.objects.for_member(member),
+            "responsible": Member.objects.for_member(member),
+            "deputy": Member.objects.for_member(member),
+        }.items():
+            self.fields[name].queryset = rows
+        plans = Plan.objects.for_member(member).select_related("operator")
+        self.fields["plan"].queryset = plans if self.instance.pk else plans.current()
+        self.fields["plan"].required = not has_own_plan
+        self.fields["plan"].choices = self._plan_choices()
+        self.fields["form"].required = False
+        if self.instance.pk and not self.is_bound:
+            self.initial["number"] = format_number(self.instance.number)
+
+    def clean_number(self) -> str:
+        return parse_number(self.cleaned_data["number"])
+
+    def clean_form(self) -> str:
+        return self.cleaned_data["form"] or Card.Form.SIM
+
+    def clean_activated_on(self) -> datetime.date | None:
+        day = self.cleaned_data["activated_on"]
+        if day and day > datetime.datetime.now(self.member.zone).date():
+            raise ValidationError(_("This day is still to come."), code="future")
+        return day
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        name = cleaned.get("new_person")
+        if name and cleaned.get("person"):
+            self.add_error("new_person", _("Choose a holder or type a new one, not both."))
+        responsible, deputy = cleaned.get("responsible"), cleaned.get("deputy")
+        if responsible and responsible == deputy:
+            self.add_error("deputy", _("The deputy is somebody else than the responsible member."))
+        return cleaned
+
+    def save(self, commit: bool = True) -> Card:
+        """Save the card and, if one was typed, its new holder."""
+        if name := self.cleaned_data.get("new_person"):
+            self.instance.person, _made = Person.objects.get_or_create(household=self.member.household, name=name)
+        return super().save(commit)
+
+    def _plan_choices(self) -> list[tuple[Any, Any]]:
+        """Plans under their operators: the likely operator first, then the number's country, then the rest."""
+        number, likely = self._typed_number(), None
+        country = country_of(number) if number else ""
+        plans = list(self.fields["plan"].queryset.order_by("operator__name", "operator", "type", "name"))
+        if number:
+            likely = likely_operator(number, dict.fromkeys(plan.operator for plan in plans))
+        groups = [(operator, list(rows)) for operator, rows in groupby(plans, key=lambda plan: plan.operator)]
+        groups.sort(key=lambda group: (group[0] != likely, group[0].country != country or not country))
+        if likely and not self.is_bound and not self.instance.pk:
+            self.initial.setdefault("plan", groups[0][1][0].pk)
+        return [("", "---------")] + [
+            (f"{operator.name} ({operator.country})" if operator.country else operator.name,
+             [(plan.pk, plan.name) for plan in rows])
+            for operator, rows in groups
+        ]  # fmt: skip
+
+    def _typed_number(self) -> str:
+        try:
+            return parse_number(str(self["number"].value() or ""))
+        except ValidationError:
+            return ""
+
+
+class OwnPlanForm(forms.Form):
+    """A plan nobody listed, with its one rule, for this household alone."""
+
+    operator = forms.CharField(label=_("Operator"), max_length=100)
+    plan = forms.CharField(label=_("Plan"), max_length=150, required=False)
+    kind = forms.ChoiceField(label=_("What keeps the number"), choices=KeepRule.Kind)
+    value = forms.IntegerField(label=_("It keeps for"), min_value=1, max_value=3650)
+    unit = forms.ChoiceField(label=_("unit"), choices=Unit)
+    amount = AmountField(
+        label=_("Amount needed"), required=False, min_value=Decimal("0.01"), max_digits=12, decimal_places=2,
+        help_text=_("The smallest top-up that counts, or the fee; leave empty if not known"),
+    )  # fmt: skip
+    currency = CurrencyField(label=_("Currency"), required=False, max_length=3, validators=[check_currency])
+    grace = forms.IntegerField(
+        label=_("Grace in days"), required=False, min_value=0, max_value=3650,
+        help_text=_("How long the number can still be saved after the deadline; leave empty if not known"),
+    )  # fmt: skip
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if cleaned.get("amount") and not cleaned.get("currency") and "currency" not in self.errors:
+            self.add_error("currency", _("Say in which currency, such as CUP, CNY or EUR."))
+        if cleaned.get("kind") == KeepRule.Kind.FEE_FROM_BALANCE and not cleaned.get("amount"):
+            self.add_error("amount", _("Without the fee nobody can tell how long the balance lasts."))
+        return cleaned
+
+    @transaction.atomic
+    def save(self, household: Household, country: str) -> Plan:
+        """Make the operator (if new), the plan and its rule for `household`; return the plan."""
+        typed = self.cleaned_data
+        operator, _made = Operator.objects.get_or_create(
+            household=household,
+            slug=slugify(typed["operator"]) or "operator",
+            defaults={"name": typed["operator"], "country": country},
+        )
+        name = typed["plan"] or typed["operator"]
+        taken = set(Plan.objects.filter(household=household).values_list("slug", flat=True))
+        slug = slugify(f"{operator.slug} {name}")[:70]
+        is_fee = typed["kind"] in {KeepRule.Kind.FEE_PAID, KeepRule.Kind.FEE_FROM_BALANCE}
+        plan = Plan.objects.create(
+            household=household,
+            operator=operator,
+            slug=next(each for each in chain([slug], (f"{slug}-{n}" for n in count(2))) if each not in taken),
+            name=name,
+            fee=typed["amount"] if is_fee else None,
+            currency=typed["currency"],
+            confidence=Confidence.OWN,
+        )
+        rule = KeepRule.objects.create(
+            plan=plan,
+            kind=typed["kind"],
+            value=typed["value"],
+            unit=typed["unit"],
+            qualifying_acts=_ACTS_OF[typed["kind"]],
+            grace_value=typed["grace"],
+            **shorter_lead(typed["value"], typed["unit"]),
+        )
+        if typed["kind"] == KeepRule.Kind.TOP_UP and typed["amount"]:
+            TopUpStep.objects.create(
+                rule=rule,
+                minimum_amount=typed["amount"],
+                currency=typed["currency"],
+                value=typed["value"],
+                unit=typed["unit"],
+            )
+        return plan
+
+
+_ACTS_OF = {
+    KeepRule.Kind.TOP_UP: [Act.TOP_UP, Act.PLAN_PURCHASE],
+    KeepRule.Kind.ACTIVITY: [Act.SMS, Act.CALL, Act.DATA, Act.TOP_UP, Act.PLAN_PURCHASE],
+    KeepRule.Kind.FEE_PAID: [Act.FEE, Act.PLAN_PURCHASE, Act.TOP_UP],
+    KeepRule.Kind.FEE_FROM_BALANCE: [Act.TOP_UP],
+}
+
+
+def shorter_lead(value: int, unit: str) -> dict[str, int]:
+    """Return lead and buffer for a rule of this period: a month needs less warning than a year."""
+    days = value * {Unit.DAYS: 1, Unit.MONTHS: 30, Unit.YEARS: 365}[Unit(unit)]
+    if days <= 31:
+        return {"lead_days": min(7, days), "buffer_days": min(3, days)}
+    return {"lead_days": 21, "buffer_days": 5} if days <= 100 else {"lead_days": 30, "buffer_days": 7}
+
+
+class LinkedAccountForm(forms.ModelForm):
+    class Meta:
+        model = LinkedAccount
+        fields = ["name", "kind", "importance"]

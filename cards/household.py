@@ -1,0 +1,53 @@
+"""Acts on a household: founding it, welcoming a member."""
+
+from typing import Any
+
+from allauth.account.forms import ResetPasswordForm
+from django.db import transaction
+from django.http import HttpRequest
+
+from .models import Household, Member, Person, User
+
+
+class AlreadyFounded(Exception):
+    """The installation has its first household already; /setup/ is closed."""
+
+
+@transaction.atomic
+def found_household(*, household: str, name: str, email: str, password: str, language: str, time_zone: str) -> Member:
+    """Make the first household and its owner, who is also the site's administrator; return the owner.
+
+    Raises AlreadyFounded when there is a login already: of two browsers at once, one wins.
+    """
+    if not is_empty():
+        raise AlreadyFounded
+    user = User.objects.create_superuser(email, password)
+    owner = Member.objects.create(
+        household=Household.objects.create(name=household),
+        user=user,
+        name=name,
+        role=Member.Role.OWNER,
+        language=language,
+        time_zone=time_zone,
+    )
+    Person.objects.create(household=owner.household, name=name, member=owner)
+    return owner
+
+
+def is_empty() -> bool:
+    """Whether the installation has no login yet."""
+    return not User.objects.exists()
+
+
+@transaction.atomic
+def add_member(household: Household, email: str, **fields: Any) -> Member:
+    """Make a member with a login that has no password yet; `invite` lets them choose one."""
+    user = User.objects.create_user(email)
+    return Member.objects.create(household=household, user=user, **fields)
+
+
+def invite(request: HttpRequest, member: Member) -> None:
+    """Send the member the mail by which they choose their password. Raises OSError when no mail can leave."""
+    form = ResetPasswordForm({"email": member.user.email})
+    form.is_valid()
+    form.save(request)

@@ -1,0 +1,147 @@
+"""The card: one number on one SIM or eSIM, on one plan."""
+
+from typing import Self
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from cards.encryption import EncryptedTextField
+
+from .catalogue import Plan
+from .household import Household, HouseholdQuerySet, Member, Person
+
+
+class CardQuerySet(HouseholdQuerySet):
+    def open(self) -> Self:
+        return self.filter(closed_on=None)
+
+
+class Card(models.Model):
+    """One number. Its dates (`deadline` and those after it) are answers that `renewals` keeps for fast lists."""
+
+    class Form(models.TextChoices):
+        SIM = "sim", _("SIM")
+        ESIM = "esim", _("eSIM")
+
+    household = models.ForeignKey(Household, models.CASCADE, related_name="cards", verbose_name=_("household"))
+    person = models.ForeignKey(
+        Person,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="cards",
+        verbose_name=_("registered holder"),
+        help_text=_("In whose name the line stands; the operator asks for this person's papers"),
+    )
+    name = models.CharField(_("name"), max_length=60, help_text=_("What the family calls this card"))
+    number = models.CharField(_("number"), max_length=16, help_text=_("With the country code, such as +53 5 234 5678"))
+    plan = models.ForeignKey(Plan, models.PROTECT, related_name="cards", verbose_name=_("plan"))
+    responsible = models.ForeignKey(
+        Member,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="responsible_for",
+        verbose_name=_("responsible"),
+        help_text=_("Gets the first reminders; without one, everybody gets them"),
+    )
+    deputy = models.ForeignKey(
+        Member,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="deputy_for",
+        verbose_name=_("deputy"),
+        help_text=_("Gets reminders in the last week, or when the responsible member is away"),
+    )
+    form = models.CharField(_("form"), max_length=4, choices=Form, default=Form.SIM)
+    location = models.CharField(
+        _("where the SIM is"),
+        max_length=120,
+        blank=True,
+        help_text=_("Such as: blue phone, at grandmother's"),
+    )
+    account_username = models.CharField(
+        _("account name"),
+        max_length=120,
+        blank=True,
+        help_text=_("Your user name at the operator. Never the password"),
+    )
+    iccid = EncryptedTextField("ICCID", blank=True)
+    pin = EncryptedTextField("PIN", blank=True)
+    puk = EncryptedTextField("PUK", blank=True)
+    activated_on = models.DateField(_("activated on"), null=True, blank=True)
+    notes = models.TextField(_("notes"), blank=True)
+    closed_on = models.DateField(_("closed on"), null=True, blank=True)
+
+    deadline = models.DateField(_("deadline"), null=True, editable=False)
+    due_on = models.DateField(_("time to renew from"), null=True, editable=False)
+    safe_on = models.DateField(_("safe date"), null=True, editable=False)
+    grace_ends_on = models.DateField(_("grace ends"), null=True, editable=False)
+    lost_on = models.DateField(_("lost on"), null=True, editable=False)
+    deadline_source = models.JSONField(default=dict, editable=False)
+    is_incomplete = models.BooleanField(default=False, editable=False)
+
+    objects = CardQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("card")
+        verbose_name_plural = _("cards")
+        ordering = ["name", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["household", "number"],
+                condition=Q(closed_on=None),
+                name="card_number_once",
+                violation_error_message=_("Your household already has a card with this number."),
+            )
+        ]
+        indexes = [
+            # dashboard and reminders: the open cards of a household by deadline
+            models.Index(fields=["household", "deadline"], condition=Q(closed_on=None), name="card_open_by_deadline"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        if self.closed_on is None and self.number and self.household_id:
+            twins = Card.objects.filter(household=self.household_id, number=self.number, closed_on=None)
+            if twins.exclude(pk=self.pk).exists():
+                raise ValidationError(
+                    {"number": ValidationError(_("Your household already has a card with this number."), code="twin")}
+                )
+
+
+class LinkedAccount(models.Model):
+    """What dies with the number."""
+
+    class Kind(models.TextChoices):
+        BANK = "bank", _("bank")
+        MESSENGER = "messenger", _("messenger")
+        SHOP = "shop", _("shop")
+        STATE = "state", _("authority")
+        OTHER = "other", _("other")
+
+    class Importance(models.TextChoices):
+        HIGH = "high", _("must not be lost")
+        NORMAL = "normal", _("would be a nuisance")
+
+    household = models.ForeignKey(Household, models.CASCADE, verbose_name=_("household"))
+    card = models.ForeignKey(Card, models.CASCADE, related_name="linked_accounts", verbose_name=_("card"))
+    name = models.CharField(_("name"), max_length=100, help_text=_("Such as: WeChat, Banco Metropolitano"))
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind, default=Kind.OTHER)
+    importance = models.CharField(_("importance"), max_length=10, choices=Importance, default=Importance.HIGH)
+    moved_on = models.DateField(_("moved to another number on"), null=True, blank=True)
+
+    objects = HouseholdQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("linked account")
+        verbose_name_plural = _("linked accounts")
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name

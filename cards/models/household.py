@@ -1,0 +1,189 @@
+"""Who: the household, its members (with a login) and its people (in whose name lines stand)."""
+
+import datetime
+import zoneinfo
+from typing import Any, ClassVar, Self
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """Create a login. `email` is kept in lower case; a password of None cannot be signed in with."""
+        user = self.model(email=email.lower(), **fields)
+        user.set_password(password)
+        user.save()
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A login: an email address and a password. What belongs to a household hangs on Member."""
+
+    email = models.EmailField(_("email address"), unique=True)
+    is_staff = models.BooleanField(_("administrator"), default=False, help_text=_("May edit operators and plans"))
+    is_active = models.BooleanField(_("active"), default=True)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    objects: ClassVar[UserManager] = UserManager()
+
+    class Meta:
+        verbose_name = _("login")
+        verbose_name_plural = _("logins")
+
+    def __str__(self) -> str:
+        return self.email
+
+
+class HouseholdQuerySet(models.QuerySet):
+    """Rows that belong to a household. This is the one place where they are filtered by it."""
+
+    def for_member(self, member: "Member") -> Self:
+        """Only what the member's household owns; everything else does not exist for them."""
+        return self.filter(household=member.household_id)
+
+
+class Household(models.Model):
+    """The family that owns the data."""
+
+    name = models.CharField(_("name"), max_length=100)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("household")
+        verbose_name_plural = _("households")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def check_time_zone(name: str) -> None:
+    """Raise ValidationError unless `name` is an IANA time zone, such as America/Havana."""
+    if name not in zoneinfo.available_timezones():
+        raise ValidationError(_("“%(name)s” is not a time zone."), params={"name": name})
+
+
+class Member(models.Model):
+    """A person of the household with a login: what they may do, and when and how mail reaches them."""
+
+    class Role(models.TextChoices):
+        OWNER = "owner", _("owner")
+        MANAGER = "manager", _("manager")
+        VIEWER = "viewer", _("viewer")
+
+    class Level(models.TextChoices):
+        CALM = "calm", _("calm")
+        STANDARD = "standard", _("standard")
+        INSISTENT = "insistent", _("insistent")
+
+    class Language(models.TextChoices):
+        ENGLISH = "en", "English"
+        CHINESE = "zh-hans", "简体中文"
+        SPANISH = "es", "Español"
+
+    household = models.ForeignKey(Household, models.CASCADE, related_name="members", verbose_name=_("household"))
+    user = models.OneToOneField(User, models.CASCADE, related_name="member", verbose_name=_("login"))
+    name = models.CharField(_("name"), max_length=100, help_text=_("What the family calls you"))
+    role = models.CharField(_("role"), max_length=10, choices=Role, default=Role.MANAGER)
+    language = models.CharField(_("language"), max_length=10, choices=Language, default=Language.ENGLISH)
+    time_zone = models.CharField(_("time zone"), max_length=50, default="UTC", validators=[check_time_zone])
+    remind_at = models.TimeField(
+        _("mail hour"), default=datetime.time(8), help_text=_("Reminders are sent at this time of your day")
+    )
+    reminder_level = models.CharField(
+        _("reminders"),
+        max_length=10,
+        choices=Level,
+        default=Level.STANDARD,
+        help_text=_(
+            "Calm: 14, 3 and 0 days before. Standard: 30, 14, 7, 3, 1 and 0. Insistent: daily in the last week"
+        ),
+    )
+    away_from = models.DateField(_("away from"), null=True, blank=True)
+    away_until = models.DateField(
+        _("away until"),
+        null=True,
+        blank=True,
+        help_text=_("While you are away, the deputy gets your reminders too"),
+    )
+    next_plan_at = models.DateTimeField(null=True, editable=False)
+
+    objects = HouseholdQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("member")
+        verbose_name_plural = _("members")
+        constraints = [
+            models.CheckConstraint(
+                name="member_away_range",
+                condition=models.Q(away_from__isnull=True, away_until__isnull=True)
+                | models.Q(away_from__lte=models.F("away_until")),
+                violation_error_message=_("Give both days, the first one first."),
+            )
+        ]
+        indexes = [
+            # send_reminders: whose day is to be planned now
+            models.Index(fields=["next_plan_at"], name="member_next_plan_at"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        if (self.away_from is None) != (self.away_until is None) or (
+            self.away_from and self.away_until and self.away_from > self.away_until
+        ):
+            raise ValidationError(_("Give both days, the first one first."), code="away_range")
+
+    @property
+    def may_change(self) -> bool:
+        """Whether the member may enter and change things; a viewer only looks."""
+        return self.role in {self.Role.OWNER, self.Role.MANAGER}
+
+    @property
+    def zone(self) -> zoneinfo.ZoneInfo:
+        return zoneinfo.ZoneInfo(self.time_zone)
+
+    def is_away(self, day: datetime.date) -> bool:
+        """Whether the member said to be away on `day`; both ends count."""
+        return bool(self.away_from and self.away_until and self.away_from <= day <= self.away_until)
+
+
+class Person(models.Model):
+    """Someone in whose name lines stand or who owns documents; may have no login."""
+
+    household = models.ForeignKey(Household, models.CASCADE, related_name="people", verbose_name=_("household"))
+    name = models.CharField(_("full name"), max_length=100, help_text=_("As written in the identity document"))
+    member = models.OneToOneField(
+        Member,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="person",
+        verbose_name=_("member"),
+        help_text=_("If this person has a login"),
+    )
+
+    objects = HouseholdQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("person")
+        verbose_name_plural = _("people")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["household", "name"],
+                name="person_name_once",
+                violation_error_message=_("There is already a person of this name."),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name

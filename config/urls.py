@@ -1,0 +1,45 @@
+from allauth.account import views as account
+from django.contrib import admin
+from django.contrib.auth.decorators import login_not_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import include, path, re_path
+from django.views.i18n import set_language
+
+
+@login_not_required
+def closed(request: HttpRequest) -> HttpResponse:
+    """allauth links to its registration; ours is closed."""
+    raise Http404
+
+
+# Of allauth's addresses, the ones a household needs.
+accounts = [
+    path("login/", account.login, name="account_login"),
+    path("logout/", account.logout, name="account_logout"),
+    path("signup/", closed, name="account_signup"),
+    path("inactive/", account.account_inactive, name="account_inactive"),
+    path("password/change/", account.password_change, name="account_change_password"),
+    path("password/set/", account.password_set, name="account_set_password"),
+    path("password/reset/", account.password_reset, name="account_reset_password"),
+    path("password/reset/done/", account.password_reset_done, name="account_reset_password_done"),
+    re_path(
+        r"^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",
+        account.password_reset_from_key,
+        name="account_reset_password_from_key",
+    ),
+    path(
+        "password/reset/key/done/",
+        account.password_reset_from_key_done,
+        name="account_reset_password_from_key_done",
+    ),
+    path("reauthenticate/", account.reauthenticate, name="account_reauthenticate"),
+]
+
+urlpatterns = [
+    path("", include("renewals.urls")),
+    path("", include("cards.urls")),
+    path("accounts/", include(accounts)),
+    path("language/", login_not_required(set_language), name="set_language"),
+    path("admin/login/", closed),
+    path("admin/", admin.site.urls),
+]

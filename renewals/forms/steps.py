@@ -1,0 +1,219 @@
+"""Forms of the walk-through. Each carries the revision of its step, so that a stale tab is noticed."""
+
+import datetime
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from cards.fields import AmountField, CurrencyField, DayField, form_field
+from cards.models import Act, Card, Member, Person, Plan
+from cards.money import check_currency, format_amount
+from renewals.models import Document, DocumentCheck, Renewal, RenewalStep
+from renewals.papers import best_of, judge, wanted_kinds
+from renewals.walkthrough import CAN_FAIL
+
+from .records import currency_of
+
+
+class RevisionForm(forms.Form):
+    """The revision of the step that the member saw; a missing one counts as the first."""
+
+    revision = forms.IntegerField(widget=forms.HiddenInput, min_value=0, max_value=2**31 - 1, required=False)
+
+
+class DoneForm(forms.Form):
+    """A step that only has to be done: the visit, the sign-in."""
+
+    note = forms.CharField(label=_("Note"), required=False, max_length=500)
+
+
+class SkipForm(forms.Form):
+    reason = forms.CharField(label=_("Why is this step skipped?"), max_length=500)
+
+
+class FollowUpForm(forms.Form):
+    """When to ask again about a review."""
+
+    follow_up_on = DayField(label=_("Ask again on"))
+
+    def __init__(self, *args: Any, today: datetime.date, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.today = today
+
+    def clean_follow_up_on(self) -> datetime.date:
+        day: datetime.date = self.cleaned_data["follow_up_on"]
+        if day <= self.today:
+            raise ValidationError(_("Choose a day from tomorrow on."), code="past")
+        return day
+
+
+class DocumentsForm(forms.Form):
+    """One choice for each kind of paper the operator takes; one that is ready is enough."""
+
+    fields: dict[str, Any]
+
+    def __init__(
+        self,
+        *args: Any,
+        card: Card,
+        member: Member,
+        today: datetime.date,
+        needed_until: datetime.date | None,
+        **kwargs: Any,
+    ) -> None:
+        """`needed_until` is the new deadline as expected, None when not known."""
+        super().__init__(*args, **kwargs)
+        self.card, self.today, self.needed_until = card, today, needed_until
+        self.kinds = wanted_kinds(card.plan.operator)
+        owned = (
+            Document.objects.for_member(member).filter(person=card.person) if card.person else Document.objects.none()
+        )
+        self.documents = {str(document.pk): document for document in owned}
+        for kind in self.kinds:
+            best = best_of(self.documents.values(), kind)
+            choices: list[tuple[str, Any]] = [("", _("none")), ("not_required", _("not needed this time"))]
+            choices += [(key, self._label(row)) for key, row in self.documents.items() if row.kind == kind]
+            self.fields[kind] = forms.ChoiceField(
+                label=Document.Kind(kind).label,
+                choices=choices,
+                required=False,
+                initial=str(best.pk) if best else "",
+            )
+
+    def checks(self) -> list[DocumentCheck]:
+        """Return one check per paper, not yet saved. An operator that wants none gets one that says so."""
+        if not self.kinds:
+            return [DocumentCheck(kind=Document.Kind.IDENTITY_CARD, result=DocumentCheck.Result.NOT_REQUIRED)]
+        return [self._check(kind, self.cleaned_data[kind]) for kind in self.kinds]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if self.kinds and not self.errors:
+            good = {DocumentCheck.Result.READY, DocumentCheck.Result.NOT_REQUIRED}
+            if not any(self._check(kind, cleaned[kind]).result in good for kind in self.kinds):
+                raise ValidationError(
+                    _("No paper is ready. Add one, or go on without by skipping this step with a reason."),
+                    code="none",
+                )
+        return cleaned
+
+    def _check(self, kind: str, chosen: str) -> DocumentCheck:
+        if chosen == "not_required":
+            return DocumentCheck(kind=kind, result=DocumentCheck.Result.NOT_REQUIRED)
+        document = self.documents.get(chosen)
+        return DocumentCheck(kind=kind, document=document, result=judge(document, self.today, self.needed_until))
+
+    def _label(self, document: Document) -> str:
+        result = DocumentCheck.Result(judge(document, self.today, self.needed_until)).label
+        until = document.expires_on.isoformat() if document.expires_on else "∞"
+        return f"{document.issued_by or document.get_kind_display()} · {until} · {result}"
+
+
+class ChooseForm(forms.Form):
+    """What is bought: a rung of the ladder, a package of the operator, or another amount."""
+
+    fields: dict[str, Any]
+    option = forms.ChoiceField(label=_("What to buy"), widget=forms.RadioSelect)
+    amount = AmountField(
+        label=_("Other amount"), required=False, min_value=Decimal("0.01"), max_digits=12, decimal_places=2
+    )
+    currency = CurrencyField(label=_("Currency"), required=False, max_length=3, validators=[check_currency])
+
+    def __init__(self, *args: Any, card: Card, member: Member, renewal: Renewal, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.card = card
+        self.options = self._options(card, member)
+        self.fields["option"].choices = [(key, label) for key, (label, *_rest) in self.options.items()]
+        self.fields["option"].initial = next(iter(self.options))
+        self.fields["currency"].initial = renewal.currency or currency_of(card)
+        if renewal.amount is not None:
+            wanted = (renewal.plan_id, renewal.act, renewal.amount, renewal.currency)
+            same = [
+                key
+                for key, (_l, plan, act, amount, cur) in self.options.items()
+                if (plan.pk, act, amount, cur) == wanted
+            ]
+            self.fields["option"].initial = same[0] if same else "other"
+            self.fields["amount"].initial = None if same else renewal.amount
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if cleaned.get("option") == "other" and "amount" not in self.errors:
+            if cleaned.get("amount") is None:
+                self.add_error("amount", _("Write the amount, or choose one of the offers."))
+            elif not cleaned.get("currency") and "currency" not in self.errors:
+                self.add_error("currency", _("Say in which currency, such as CUP, CNY or EUR."))
+        return cleaned
+
+    def order(self) -> dict[str, Any]:
+        """Return what was chosen, as the fields of a renewal."""
+        _label, plan, act, amount, currency = self.options[self.cleaned_data["option"]]
+        if self.cleaned_data["option"] == "other":
+            amount, currency = self.cleaned_data["amount"], self.cleaned_data["currency"]
+        return {"plan": plan, "act": act, "amount": amount, "currency": currency}
+
+    @staticmethod
+    def _options(card: Card, member: Member) -> dict[str, tuple[str, Plan, str, Decimal | None, str]]:
+        options: dict[str, tuple[str, Plan, str, Decimal | None, str]] = {}
+        own_act = Act.TOP_UP.value
+        for rule in card.plan.rules.all():
+            own_act = next((act for act in ("top_up", "fee", "plan_purchase") if act in rule.qualifying_acts), own_act)
+            for step in rule.steps.all():
+                if step.minimum_amount is not None:
+                    label = f"{format_amount(step.minimum_amount, step.currency)} · {step.get_channel_display()}"
+                    options[f"step{step.pk}"] = (
+                        label,
+                        card.plan,
+                        own_act,
+                        step.minimum_amount,
+                        step.currency,
+                    )
+        if card.plan.fee is not None:
+            label = f"{card.plan.name} · {format_amount(card.plan.fee, card.plan.currency)}"
+            options["fee"] = (label, card.plan, own_act, card.plan.fee, card.plan.currency)
+        packages = (
+            Plan.objects.for_member(member)
+            .current()
+            .filter(operator=card.plan.operator, type=Plan.Type.PACKAGE, fee__gt=0)
+        )
+        for plan in packages.exclude(pk=card.plan_id):
+            label = f"{plan.name} · {format_amount(plan.fee or Decimal(0), plan.currency)}"
+            options[f"plan{plan.pk}"] = (label, plan, Act.PLAN_PURCHASE.value, plan.fee, plan.currency)
+        options["other"] = (str(_("Another amount")), card.plan, own_act, None, "")
+        return options
+
+
+class RejectForm(forms.Form):
+    """The operator refused: why, and which step has to be done again."""
+
+    reason = forms.CharField(label=_("What did the operator say?"), max_length=500)
+    failed_step = forms.ChoiceField(label=_("Which step has to be done again?"))
+
+    fields: dict[str, Any]
+
+    def __init__(self, *args: Any, renewal: Renewal, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        keys = {step.key for step in renewal.steps.all()}
+        self.fields["failed_step"].choices = [(key, RenewalStep.Key(key).label) for key in CAN_FAIL if key in keys]
+
+
+class AbandonForm(forms.Form):
+    reason = forms.CharField(label=_("Why do you stop?"), max_length=500)
+
+
+class DocumentForm(forms.ModelForm):
+    class Meta:
+        model = Document
+        fields = ["person", "kind", "number", "issued_by", "expires_on"]
+        formfield_callback = form_field
+        widgets = {"number": forms.TextInput(attrs={"autocomplete": "off"})}
+
+    fields: dict[str, Any]
+
+    def __init__(self, *args: Any, member: Member, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.instance.household_id = member.household_id
+        self.fields["person"].queryset = Person.objects.for_member(member)

@@ -1,0 +1,20 @@
+from .events import Activity, Payment, Reading, Record, SignalCheck
+from .reminder import Delivery, Reminder, ReminderRun, new_message_id
+from .renewal import Document, DocumentCheck, Renewal, RenewalStep, plan_terms
+
+__all__ = [
+    "Activity",
+    "Delivery",
+    "Document",
+    "DocumentCheck",
+    "Payment",
+    "Reading",
+    "Record",
+    "Reminder",
+    "ReminderRun",
+    "Renewal",
+    "RenewalStep",
+    "SignalCheck",
+    "new_message_id",
+    "plan_terms",
+]

@@ -1,0 +1,159 @@
+import datetime
+
+from django.contrib import messages
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from cards.access import fetch, fetch_to_change, manager_of, member_of
+from cards.forms import CardForm, LinkedAccountForm, NumberForm, OwnPlanForm
+from cards.models import Card, LinkedAccount, Member
+from cards.numbers import country_of
+from renewals import words
+from renewals.deadlines import kept_dates, recompute_card, stage_of, today_for
+from renewals.forms.records import FirstForm
+from renewals.history import history_of
+from renewals.lifeline import lifeline, shared_scale
+
+
+def card_today(member: Member, card: Card) -> datetime.date:
+    """Return the day to count from for this card and member; the one place where these views read the clock."""
+    return today_for(member, card.plan.operator.country, timezone.now())
+
+
+@require_GET
+def card_page(request: HttpRequest, pk: int) -> HttpResponse:
+    """One number: what to do now, the rule, its lifeline, what hangs on it, its history."""
+    rows = Card.objects.select_related("plan__operator", "person", "responsible", "deputy")
+    card = fetch(request, rows.prefetch_related("plan__rules__steps", "linked_accounts"), pk)
+    today = card_today(member_of(request), card)
+    stage, dates = stage_of(card, today), kept_dates(card)
+    scale = shared_scale([dates], today)
+    rule = words.rule_of(card)
+    return render(
+        request,
+        "renewals/card.html",
+        {
+            "card": card,
+            "operator": card.plan.operator,
+            "stage": stage,
+            "stage_words": words.say_stage(stage),
+            "days": (card.deadline - today).days if card.deadline else None,
+            "now": words.say_now(card, stage),
+            "otherwise": words.say_otherwise(card),
+            "rule": words.say_rule(rule, card.plan),
+            "is_use": rule is not None and rule.kind == "activity",
+            "source": words.say_source(card),
+            "line": lifeline(dates, today, scale),
+            "months": scale.months(),
+            "renewal": card.renewals.open().select_related("taken_by").first(),
+            "balance": card.readings.valid().exclude(balance=None).select_related("by").first(),
+            "history": history_of(card),
+            "account_form": LinkedAccountForm(),
+        },
+    )
+
+
+@require_http_methods(["GET", "POST"])
+def add_card(request: HttpRequest) -> HttpResponse:
+    """Add a card: first its number alone, then the form with country and operator guessed from it."""
+    member = manager_of(request)
+    if request.method == "GET":
+        return render(request, "renewals/card_number.html", {"form": NumberForm()})
+    number_form = NumberForm(request.POST)
+    if "name" not in request.POST:
+        if not number_form.is_valid():
+            return render(request, "renewals/card_number.html", {"form": number_form})
+        form = CardForm(member=member, initial={"number": request.POST["number"], "responsible": member})
+        return _card_form(request, form, OwnPlanForm(prefix="own"))
+    return _save_card(request, member, None)
+
+
+@require_http_methods(["GET", "POST"])
+def edit_card(request: HttpRequest, pk: int) -> HttpResponse:
+    card = fetch_to_change(request, Card.objects.select_related("plan__operator"), pk)
+    member = manager_of(request)
+    if request.method == "POST":
+        return _save_card(request, member, card)
+    return _card_form(request, CardForm(instance=card, member=member), OwnPlanForm(prefix="own"))
+
+
+@require_http_methods(["GET", "POST"])
+def start_card(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask of a new card the one thing that makes it live: what was last seen or done."""
+    card = fetch_to_change(request, Card.objects.select_related("plan__operator"), pk)
+    member = manager_of(request)
+    form = FirstForm(request.POST or None, card=card, member=member, today=card_today(member, card))
+    if request.method == "POST" and form.is_valid():
+        with transaction.atomic():
+            for row in form.rows():
+                row.save()
+            recompute_card(card)
+        messages.success(request, _("%(card)s is watched over now.") % {"card": card})
+        return redirect("card", card.pk)
+    rule = words.say_rule(words.rule_of(card), card.plan)
+    return render(request, "renewals/card_start.html", {"card": card, "form": form, "rule": rule})
+
+
+@require_http_methods(["GET", "POST"])
+def close_card(request: HttpRequest, pk: int) -> HttpResponse:
+    """Close a card, or open a closed one again; its history stays either way."""
+    card = fetch_to_change(request, Card.objects.select_related("plan__operator"), pk)
+    if request.method == "GET":
+        return render(request, "renewals/card_close.html", {"card": card})
+    card.closed_on = None if card.closed_on else card_today(member_of(request), card)
+    try:
+        with transaction.atomic():
+            card.save(update_fields=["closed_on"])
+    except IntegrityError:
+        messages.error(request, _("Another open card has this number already. Close that one first."))
+        return redirect("card", card.pk)
+    messages.success(request, _("The card is closed.") if card.closed_on else _("The card is open again."))
+    return redirect("dashboard")
+
+
+@require_POST
+def add_account(request: HttpRequest, pk: int) -> HttpResponse:
+    """Write down an account that hangs on the number."""
+    card = fetch_to_change(request, Card.objects.all(), pk)
+    form = LinkedAccountForm(request.POST)
+    if not form.is_valid():
+        return render(request, "renewals/account.html", {"card": card, "form": form})
+    form.instance.card, form.instance.household_id = card, card.household_id
+    form.save()
+    return redirect("card", card.pk)
+
+
+@require_POST
+def move_account(request: HttpRequest, pk: int) -> HttpResponse:
+    """Note that an account does not hang on the number any more, or hangs on it again."""
+    account = fetch_to_change(request, LinkedAccount.objects.select_related("card__plan__operator"), pk)
+    account.moved_on = None if account.moved_on else card_today(member_of(request), account.card)
+    account.save(update_fields=["moved_on"])
+    return redirect("card", account.card_id)
+
+
+def _save_card(request: HttpRequest, member: Member, card: Card | None) -> HttpResponse:
+    own_plan = OwnPlanForm(request.POST, prefix="own")
+    has_own_plan = bool(request.POST.get("own-operator", "").strip())
+    form = CardForm(request.POST, instance=card, member=member, has_own_plan=has_own_plan)
+    is_new = card is None
+    if not (form.is_valid() & (not has_own_plan or own_plan.is_valid())):
+        return _card_form(request, form, own_plan if has_own_plan else OwnPlanForm(prefix="own"))
+    try:
+        with transaction.atomic():
+            if has_own_plan:
+                form.instance.plan = own_plan.save(member.household, country_of(form.cleaned_data["number"]))
+            card = form.save()
+            recompute_card(card)
+    except IntegrityError:
+        form.add_error("number", _("Your household already has a card with this number."))
+        return _card_form(request, form, own_plan)
+    return redirect("card_start" if is_new else "card", card.pk)
+
+
+def _card_form(request: HttpRequest, form: CardForm, own_plan: OwnPlanForm) -> HttpResponse:
+    return render(request, "renewals/card_form.html", {"form": form, "own_plan": own_plan, "card": form.instance})

@@ -1,0 +1,152 @@
+from typing import Any
+
+from django.contrib import messages
+from django.db import IntegrityError, transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods
+
+from cards.access import fetch, fetch_to_change, manager_of
+from cards.models import Card
+from renewals import words
+from renewals.deadlines import activity_event, events_of, payment_event, recompute_card, rules_of
+from renewals.forms.records import (
+    ActivityForm,
+    PaymentForm,
+    ReadingForm,
+    RecordForm,
+    SeenAfterwards,
+    SignalForm,
+)
+from renewals.lifecycle import why_unchanged
+from renewals.models import Activity, Payment, Reading, SignalCheck
+from renewals.receipts import TYPES, content_of
+from renewals.walkthrough import record_quick_renewal
+
+from .card import card_today
+
+FORMS: dict[str, type[RecordForm]] = {
+    "reading": ReadingForm,
+    "payment": PaymentForm,
+    "activity": ActivityForm,
+    "signal": SignalForm,
+}
+MODELS: dict[str, Any] = {"reading": Reading, "payment": Payment, "activity": Activity, "signal": SignalCheck}
+WITH_CARD = ("plan__operator",)
+
+
+@require_http_methods(["GET", "POST"])
+def log(request: HttpRequest, pk: int) -> HttpResponse:
+    """Log what happened. A payment or a use of the line is a whole renewal, recorded in one form."""
+    card = fetch_to_change(request, Card.objects.select_related(*WITH_CARD), pk)
+    member, kind = manager_of(request), request.GET.get("kind", "reading")
+    if kind not in FORMS:
+        raise Http404
+    today = card_today(member, card)
+    form = FORMS[kind](request.POST or None, request.FILES or None, card=card, member=member, today=today)
+    seen = None
+    if kind in {"payment", "activity"}:
+        seen = SeenAfterwards(request.POST or None, card=card, is_use=kind == "activity", prefix="seen")
+    if request.method == "POST" and form.is_valid() & (seen is None or seen.is_valid()):
+        return _save_quick(request, card, form, seen) if seen else _save(request, card, form)
+    return render(request, "renewals/log.html", {"card": card, "form": form, "seen": seen, "kind": kind})
+
+
+@require_http_methods(["GET", "POST"])
+def correct(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
+    """Correct a wrong entry by a new one that names it; the old one stays in sight."""
+    row = _record_to_change(request, kind, pk)
+    card, member = row.card, manager_of(request)
+    if hasattr(row, "corrected_by"):
+        messages.error(request, _("This entry was corrected meanwhile by %(by)s.") % {"by": row.corrected_by.by})
+        return redirect("card", card.pk)
+    form_class = FORMS[kind]
+    initial = {name: getattr(row, name) for name in form_class.base_fields if name != "receipt"}
+    form = form_class(
+        request.POST or None,
+        request.FILES or None,
+        initial=initial,
+        card=card,
+        member=member,
+        today=card_today(member, card),
+    )
+    if request.method == "POST" and form.is_valid():
+        for name in ("renewal_id", "step", "confirmed_on", "receipt", "receipt_type"):
+            if hasattr(row, name) and not getattr(form.instance, name):
+                setattr(form.instance, name, getattr(row, name))
+        form.instance.corrects = row
+        return _save(request, card, form)
+    return render(request, "renewals/log.html", {"card": card, "form": form, "kind": kind, "corrects": row})
+
+
+@require_http_methods(["GET", "POST"])
+def delete_record(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
+    """Delete a wrong entry after asking; the deadline is computed anew."""
+    row = _record_to_change(request, kind, pk)
+    if request.method == "GET":
+        return render(request, "renewals/delete_record.html", {"card": row.card, "row": row, "kind": kind})
+    card = row.card
+    with transaction.atomic():
+        row.delete()
+        recompute_card(card)
+    messages.success(request, _("The entry is deleted and the dates are computed anew."))
+    return redirect("card", card.pk)
+
+
+@require_GET
+def receipt(request: HttpRequest, pk: int) -> HttpResponse:
+    """Hand out a receipt, as a download that no browser runs."""
+    payment = fetch(request, Payment.objects.all(), pk)
+    try:
+        content = content_of(payment) if payment.receipt else None
+    except FileNotFoundError:
+        content = None
+    if content is None:
+        raise Http404
+    return HttpResponse(
+        content,
+        content_type=TYPES[payment.receipt_type],
+        headers={
+            "Content-Disposition": f'attachment; filename="receipt-{payment.pk}.{payment.receipt_type}"',
+            "X-Content-Type-Options": "nosniff",
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+            "Cache-Control": "no-store",
+        },
+    )
+
+
+def _record_to_change(request: HttpRequest, kind: str, pk: int) -> Any:
+    if kind not in MODELS:
+        raise Http404
+    return fetch_to_change(request, MODELS[kind].objects.select_related("card__plan__operator", "corrected_by__by"), pk)
+
+
+def _save(request: HttpRequest, card: Card, form: RecordForm) -> HttpResponse:
+    try:
+        with transaction.atomic():
+            form.save()
+            recompute_card(card)
+    except IntegrityError:
+        messages.error(request, _("This entry was corrected meanwhile by somebody else. Nothing was changed."))
+        return redirect("card", card.pk)
+    messages.success(request, _("Written down."))
+    return redirect("card", card.pk)
+
+
+def _save_quick(request: HttpRequest, card: Card, form: RecordForm, seen: SeenAfterwards) -> HttpResponse:
+    member, today = manager_of(request), card_today(manager_of(request), card)
+    act = form.save(commit=False)
+    reading = seen.reading(card, member, today)
+    is_charged = bool(seen.cleaned_data.get("is_charged"))
+    earlier = events_of(card)
+    renewal, renewed = record_quick_renewal(act, reading, is_charged, member, timezone.now(), today)
+    if renewed:
+        messages.success(request, _("%(card)s is renewed.") % {"card": card})
+        return redirect("renewal", renewal.pk)
+    event = payment_event(act) if isinstance(act, Payment) else activity_event(act)
+    reason = why_unchanged(rules_of(card.plan), event, earlier)
+    if reason is not None:
+        messages.warning(request, words.say_why_unchanged(reason, words.rule_of(card), card.plan))
+    return redirect("renewal_step", renewal.pk, "confirm")
