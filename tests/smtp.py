@@ -27,11 +27,11 @@ class SmtpServer:
     def __init__(self):
         self.messages = []
         self.answer = lambda command, argument: None
-        self._controller = Controller(self, hostname="127.0.0.1", port=free_port())
-        self.port = self._controller.port
+        self.port = free_port()
         self.url = f"smtp://127.0.0.1:{self.port}"
 
     def start(self):
+        self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
         self._controller.start()
 
     def stop(self):

@@ -12,7 +12,6 @@ from collections.abc import Callable
 
 from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
-from django.db import close_old_connections
 from django.db.models import F
 from django.utils import timezone
 from tqdm import tqdm
@@ -53,14 +52,13 @@ class Postman:
         if message is None:
             return False
         if self._connection is None:
-            connection = get_connection()
+            self._connection = get_connection()
             try:
-                connection.open()
+                self._connection.open()
             except smtplib.SMTPAuthenticationError as error:
                 raise SignInRefused(_describe(error)) from error
             except (smtplib.SMTPException, OSError) as error:
                 raise ServerAway(_describe(error)) from error
-            self._connection = connection
         self._connection.send_messages([message])
         return True
 
@@ -180,7 +178,6 @@ def _put_back(delivery: Delivery, now: datetime.datetime, reason: str) -> str:
 def _record(delivery: Delivery, **fields: object) -> None:
     """Write the outcome of a try, unless another process has taken the mail over since."""
     fields["last_error"] = str(fields["last_error"])[:300]
-    close_old_connections()
     Delivery.objects.filter(pk=delivery.pk, lease=delivery.lease).update(lease=None, **fields)
 
 
