@@ -50,7 +50,7 @@ bench: .venv/dev.stamp ## measure what the promises rest on
 	for file in $$found; do echo "== $$file"; $(PY) "$$file"; done
 
 messages: .venv/dev.stamp ## collect and compile the translations
-	$(PY) locale/messages.py
+	$(PY) locale/update.py
 
 $(UV):
 	$(PYTHON) -m pip install --quiet --target .tools uv

@@ -3,6 +3,7 @@
 from typing import Any
 
 from allauth.account.forms import ResetPasswordForm
+from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.http import HttpRequest
 
@@ -19,6 +20,8 @@ def found_household(*, household: str, name: str, email: str, password: str, lan
 
     Raises AlreadyFounded when there is a login already: of two browsers at once, one wins.
     """
+    # A row that is always there is the gate: the second browser waits here, then finds a login.
+    ContentType.objects.select_for_update().get(app_label="cards", model="household")
     if not is_empty():
         raise AlreadyFounded
     user = User.objects.create_superuser(email, password)

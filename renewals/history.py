@@ -4,6 +4,7 @@ import datetime
 from dataclasses import dataclass
 
 from django.urls import reverse
+from django.utils import timezone
 
 from cards.models import Card, Member
 
@@ -32,7 +33,7 @@ class Entry:
 def history_of(card: Card) -> list[Entry]:
     """Return renewals, payments, activities, readings and signal checks of a card, newest first, in five queries."""
     entries = [
-        Entry(row.finished_at.date(), "renewal", row, row.finished_by)
+        Entry(timezone.localdate(row.finished_at), "renewal", row, row.finished_by)
         for row in card.renewals.exclude(finished_at=None).select_related("finished_by")
         if row.finished_at
     ]

@@ -83,7 +83,7 @@ class Operator(models.Model):
     )
     support = models.CharField(_("support"), max_length=200, blank=True)
     requires_document = models.BooleanField(
-        _("asks for papers"), null=True, help_text=_("Unknown means that nobody has found out yet")
+        _("asks for papers"), null=True, blank=True, help_text=_("Unknown means that nobody has found out yet")
     )
     document_kinds = models.JSONField(
         _("accepted papers"), default=list, blank=True, help_text=_("Any one of these is enough")
@@ -184,7 +184,7 @@ class Plan(models.Model):
     sms_count = models.PositiveIntegerField(_("SMS"), null=True, blank=True)
     extras = models.TextField(_("extras"), blank=True)
     receives_abroad = models.BooleanField(
-        _("receives SMS abroad"), null=True, help_text=_("Unknown means that nobody has found out yet")
+        _("receives SMS abroad"), null=True, blank=True, help_text=_("Unknown means that nobody has found out yet")
     )
     confidence = models.CharField(_("confidence"), max_length=6, choices=Confidence, default=Confidence.MEDIUM)
     confidence_reason = models.TextField(_("reason of the confidence"), blank=True)
@@ -274,7 +274,7 @@ class KeepRule(models.Model):
         blank=True,
         help_text=_("Empty: the same as before the deadline"),
     )
-    grace_receives = models.BooleanField(_("still receives in grace"), null=True)
+    grace_receives = models.BooleanField(_("still receives in grace"), null=True, blank=True)
     recovery_value = models.PositiveSmallIntegerField(
         _("recovery"),
         null=True,

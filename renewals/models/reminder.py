@@ -1,6 +1,7 @@
 """The promise of mail: what is to be said to whom, each mail, each run."""
 
 import uuid
+from typing import Self
 
 from django.db import models
 from django.db.models import Q
@@ -30,6 +31,15 @@ class ReminderRun(models.Model):
 
     def __str__(self) -> str:
         return str(self.started_at)
+
+
+class DeliveryQuerySet(HouseholdQuerySet):
+    def unanswered(self) -> Self:
+        """Those that failed for good, with no later mail to the same member that arrived."""
+        later = Delivery.objects.filter(
+            member=models.OuterRef("member"), state=Delivery.State.SENT, created_at__gt=models.OuterRef("created_at")
+        )
+        return self.filter(~models.Exists(later), state=Delivery.State.FAILED)
 
 
 class Delivery(models.Model):
@@ -62,7 +72,7 @@ class Delivery(models.Model):
     last_error = models.CharField(_("last error"), max_length=300, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    objects = HouseholdQuerySet.as_manager()
+    objects = DeliveryQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("delivery")

@@ -46,7 +46,8 @@ def render(delivery: Delivery, now: datetime.datetime) -> EmailMultiAlternatives
             "next_card": following[1] if following else None,
         }
         message = EmailMultiAlternatives(
-            subject=subject,
+            # A name may hold a line break; a header may not.
+            subject=" ".join(subject.split()),
             body=render_to_string(f"mail/{template}.txt", context),
             to=[member.user.email],
             headers={"Message-ID": delivery.message_id, "Auto-Submitted": "auto-generated"},

@@ -98,7 +98,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     for row in rows:
         row.line = lifeline(kept_dates(row.card), row.today, scale)
     health = reminder_health(now)
-    failed = Delivery.objects.for_member(member).filter(state=Delivery.State.FAILED, created_at__gte=now - SOON)
+    failed = Delivery.objects.for_member(member).unanswered()
     return render(
         request,
         "renewals/dashboard.html",
