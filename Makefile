@@ -53,12 +53,13 @@ messages: .venv/dev.stamp ## collect and compile the translations
 	$(PY) locale/update.py
 
 $(UV):
-	$(PYTHON) -m pip install --quiet --target .tools uv
+	@echo "Installing uv, and with it what uv.lock names: about half a minute, once."
+	@env -u PYTHONPYCACHEPREFIX $(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target .tools uv
 
 .venv/run.stamp: uv.lock | $(UV)
-	$(UV) sync --quiet --frozen --no-dev --inexact --extra postgres
+	@$(UV) sync --quiet --frozen --no-dev --inexact --extra postgres
 	@touch $@
 
 .venv/dev.stamp: uv.lock | $(UV)
-	$(UV) sync --quiet --frozen --all-groups --all-extras
+	@$(UV) sync --quiet --frozen --all-groups --all-extras
 	@touch .venv/run.stamp $@

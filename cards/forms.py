@@ -9,6 +9,7 @@ from django import forms
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
@@ -40,6 +41,7 @@ class SetupForm(forms.Form):
     name = forms.CharField(label=_("Your name"), max_length=100, help_text=_("What the family calls you"))
     email = forms.EmailField(
         label=_("Your email address"),
+        max_length=254,
         help_text=_("You sign in with it, and reminders come here"),
         widget=forms.EmailInput(attrs={"autocomplete": "username"}),
     )
@@ -76,7 +78,7 @@ class NewMemberForm(forms.ModelForm):
     """A further member; they choose their own password through the mail they get."""
 
     fields: dict[str, Any]
-    email = forms.EmailField(label=_("Email address"))
+    email = forms.EmailField(label=_("Email address"), max_length=254)
     field_order = ["name", "email", "role", "language", "time_zone"]
 
     class Meta:
@@ -151,6 +153,8 @@ class CardForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         self.member = member
         self.instance.household = member.household
+        if self.instance.pk and not self.is_bound:
+            self.initial["number"] = format_number(self.instance.number)
         for name, rows in {
             "person": Person.objects.for_member(member),
             "responsible": Member.objects.for_member(member),
@@ -162,8 +166,6 @@ class CardForm(forms.ModelForm):
         self.fields["plan"].required = not has_own_plan
         self.fields["plan"].choices = self._plan_choices()
         self.fields["form"].required = False
-        if self.instance.pk and not self.is_bound:
-            self.initial["number"] = format_number(self.instance.number)
 
     def clean_number(self) -> str:
         return parse_number(self.cleaned_data["number"])
@@ -247,19 +249,19 @@ class OwnPlanForm(forms.Form):
     def save(self, household: Household, country: str) -> Plan:
         """Make the operator (if new), the plan and its rule for `household`; return the plan."""
         typed = self.cleaned_data
-        operator, _made = Operator.objects.get_or_create(
+        own = Operator.objects.filter(household=household)
+        operator = own.filter(name=typed["operator"]).first() or Operator.objects.create(
             household=household,
-            slug=slugify(typed["operator"]) or "operator",
-            defaults={"name": typed["operator"], "country": country},
+            slug=_free_slug(slugify(typed["operator"])[:50] or "operator", own),
+            name=typed["operator"],
+            country=country,
         )
         name = typed["plan"] or typed["operator"]
-        taken = set(Plan.objects.filter(household=household).values_list("slug", flat=True))
-        slug = slugify(f"{operator.slug} {name}")[:70]
         is_fee = typed["kind"] in {KeepRule.Kind.FEE_PAID, KeepRule.Kind.FEE_FROM_BALANCE}
         plan = Plan.objects.create(
             household=household,
             operator=operator,
-            slug=next(each for each in chain([slug], (f"{slug}-{n}" for n in count(2))) if each not in taken),
+            slug=_free_slug(slugify(f"{operator.slug} {name}")[:70], Plan.objects.filter(household=household)),
             name=name,
             fee=typed["amount"] if is_fee else None,
             currency=typed["currency"],
@@ -283,6 +285,12 @@ class OwnPlanForm(forms.Form):
                 unit=typed["unit"],
             )
         return plan
+
+
+def _free_slug(slug: str, rows: QuerySet) -> str:
+    """Return the slug, with a number after it where one of the rows has it already; Chinese names leave none."""
+    taken = set(rows.values_list("slug", flat=True))
+    return next(each for each in chain([slug], (f"{slug}-{n}" for n in count(2))) if each not in taken)
 
 
 _ACTS_OF = {

@@ -29,7 +29,8 @@ def parse_number(text: str) -> str:
         number = phonenumbers.parse(typed)
     except phonenumbers.NumberParseException as error:
         raise ValidationError(_("This is not a phone number. Type it like +53 5 234 5678."), code="number") from error
-    if not phonenumbers.is_possible_number(number):
+    # A number without its area code can be dialled at home only, so it is as good as too short.
+    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
         raise ValidationError(_("This number is too short or too long for its country."), code="length")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 

@@ -1,7 +1,7 @@
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_not_required
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import translation
@@ -51,7 +51,8 @@ def add_person(request: HttpRequest) -> HttpResponse:
     form = PersonForm(request.POST, instance=Person(household=member.household))
     if form.is_valid():
         try:
-            form.save()
+            with transaction.atomic():
+                form.save()
             return redirect("household")
         except IntegrityError:
             form.add_error("name", _("There is already a person of this name."))

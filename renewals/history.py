@@ -38,7 +38,7 @@ def history_of(card: Card) -> list[Entry]:
         if row.finished_at
     ]
     for kind, rows, day in (
-        ("payment", card.payments, "paid_on"),
+        ("payment", card.payments.select_related("via"), "paid_on"),
         ("activity", card.activities, "done_on"),
         ("reading", card.readings, "read_on"),
         ("signal", card.signal_checks, "checked_on"),

@@ -234,7 +234,7 @@ def _same_day_order(event: Event) -> tuple[object, ...]:
     """
     if event.act is not None:
         bought, amount = event.covers_until or datetime.date.min, event.amount or Decimal(0)
-        return (event.on, 1, bought, event.act, amount, event.currency, event.channel, event.sequence)
+        return (event.on, 1, bought, event.act, amount, event.currency, event.channel)
     promised = (event.valid_until or datetime.date.max).toordinal()
     money = (event.balance is not None, -(event.balance or Decimal(0)), event.currency)
     return (event.on, 0 if event.is_before_acts else 2, event.sequence, -promised, *money)
@@ -247,11 +247,10 @@ def _standing_under(rule: Rule, ordered: Sequence[Event], activated_on: datetime
     deadline, because = clock.deadline, clock.because
     grace_ends_on, lost_on = _ends(rule, deadline)
     if rule.life_limit_days is not None:
-        # Nothing outlives it, neither grace nor recovery; a grace that is not known stays so until then.
+        # Nothing outlives it, neither recovery nor grace, which `standing` ends before the number is lost.
         end = Period(days=rule.life_limit_days).after(activated_on or ordered[0].on)
         if end <= deadline:
             deadline, because, grace_ends_on = end, Because(Reason.LIFE_LIMIT, None, rule), end
-        grace_ends_on = grace_ends_on and min(grace_ends_on, end)
         lost_on = _earliest([lost_on, end + DAY])
     return Standing(
         deadline=deadline,
@@ -334,7 +333,7 @@ class _Clock:
         return self.price_refusal(event)
 
     def price_refusal(self, event: Event) -> Reason | None:
-        if self.rule.kind == "activity" or event.act in _USES or self.step(event) is not None:
+        if event.act in _USES or self.step(event) is not None:
             return None
         if not self.rule.steps:
             wants, currency = self.rule.fee, self.rule.currency

@@ -4,6 +4,7 @@ import datetime
 from decimal import Decimal
 
 from babel.dates import format_date
+from babel.lists import format_list
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
@@ -43,6 +44,23 @@ def say_days_left(deadline: datetime.date, today: datetime.date) -> str:
     return ngettext("%(count)d day past", "%(count)d days past", -days) % {"count": -days}
 
 
+def say_countdown(card: Card, stage: Stage, today: datetime.date) -> tuple[str, str]:
+    """Return the large figure of a card and the words under it: the days until the next thing that cannot be undone."""
+    end, is_saving = card.deadline, stage in {Stage.GRACE, Stage.RECOVERY}
+    if stage is Stage.GRACE:
+        end = card.grace_ends_on
+    elif stage is Stage.RECOVERY and card.lost_on:
+        end = card.lost_on - lifecycle.DAY
+    if stage is Stage.CLOSED:
+        return "–", ""
+    if end is None or stage is Stage.LOST:
+        return ("!", _("save it now")) if is_saving else ("?", "")
+    days = (end - today).days
+    if is_saving:
+        return str(days), ngettext("day to save it", "days to save it", days)
+    return str(days), ngettext("day left", "days left", days)
+
+
 def say_stage(stage: Stage) -> str:
     """Return the stage in one or two words."""
     return {
@@ -68,8 +86,8 @@ def say_what_to_do(rule: KeepRule | None, plan: Plan) -> str:
     if rule is None:
         return _("Ask the operator what keeps this number")
     if rule.kind == KeepRule.Kind.ACTIVITY:
-        acts = [str(_ACT_ORDERS[Act(name)]()) for name in rule.qualifying_acts if name in _ACT_ORDERS]
-        return acts[0] if acts else _("Use the line once")
+        easiest = next((order for act, order in _ACT_ORDERS.items() if act in rule.qualifying_acts), None)
+        return easiest() if easiest else _("Use the line once")
     if rule.kind == KeepRule.Kind.FEE_FROM_BALANCE:
         if plan.fee is None:
             return _("Top up, so that the fee can be taken from the balance")
@@ -107,18 +125,19 @@ def say_rule(rule: KeepRule | None, plan: Plan) -> str:
         "act": say_what_to_do(rule, plan),
         "period": period,
     }
-    return sentence + " " + _("What counts: %(acts)s.") % {"acts": say_acts(set(rule.qualifying_acts))}
+    return _("%(rule)s What counts: %(acts)s.") % {"rule": sentence, "acts": say_acts(set(rule.qualifying_acts))}
 
 
 def say_acts(acts: set[str]) -> str:
-    """Return the acts as a list in words, in the order of the catalogue."""
-    return ", ".join(str(act.label) for act in Act if act in acts)
+    """Return the acts as a list in words: “top-up or fee paid”."""
+    return format_list([str(act.label) for act in Act if act in acts], style="or", locale=babel_locale())
 
 
 def say_acts_that_do_not_count(counting: set[str]) -> str:
     """Return what people try in vain: always what comes in and what is free, and the uses this rule leaves out."""
     uses = {Act.SMS.value, Act.CALL.value, Act.DATA.value}
-    return ", ".join(filter(None, [_("incoming calls and SMS"), _("free numbers"), say_acts(uses - counting)]))
+    vain = [_("incoming calls and SMS"), _("free numbers"), *(str(act.label) for act in Act if act in uses - counting)]
+    return format_list(vain, style="or", locale=babel_locale())
 
 
 def say_otherwise(card: Card) -> str:
@@ -212,6 +231,7 @@ def _say_amount(step: TopUpStep) -> str:
     return amount
 
 
+# The easiest first.
 _ACT_ORDERS = {
     Act.SMS: lambda: _("Send one chargeable SMS"),
     Act.CALL: lambda: _("Make one chargeable call"),

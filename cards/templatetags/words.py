@@ -3,7 +3,7 @@
 import datetime
 from decimal import Decimal
 
-from babel.dates import format_date, format_datetime, format_timedelta
+from babel.dates import format_date, format_time, format_timedelta
 from django import template
 from django.utils import timezone
 
@@ -28,7 +28,8 @@ def short_day(value: datetime.date) -> str:
 @register.filter
 def moment(value: datetime.datetime) -> str:
     """Write a moment in the reader's time zone."""
-    return format_datetime(timezone.localtime(value), "medium", locale=babel_locale())
+    local, locale = timezone.localtime(value), babel_locale()
+    return f"{format_date(local, 'medium', locale=locale)} {format_time(local, 'short', locale=locale)}"
 
 
 @register.filter

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from cards.fields import form_field
@@ -165,13 +166,27 @@ class SignalForm(RecordForm):
         fields = ["bars", "checked_on", "note"]
         formfield_callback = form_field
 
+    def clean_bars(self) -> int:
+        bars: int = self.cleaned_data["bars"]
+        if bars > 4:
+            raise ValidationError(_("Bars are counted from 0 to 4."), code="bars")
+        return bars
+
+
+def _checked(column: models.Field) -> forms.Field | None:
+    """Return the form field of a column with the column's own checks, which only a ModelForm makes by itself."""
+    field = form_field(column)
+    if field:
+        field.validators += [check for check in column.validators if check not in field.validators]
+    return field
+
 
 class SeenAfterwards(forms.Form):
     """What was seen at the operator after the act: it is this that makes a renewal, not the payment."""
 
-    valid_until = form_field(Reading._meta.get_field("valid_until"))
-    balance = form_field(Reading._meta.get_field("balance"))
-    balance_currency = form_field(Reading._meta.get_field("currency"))
+    valid_until = _checked(Reading._meta.get_field("valid_until"))
+    balance = _checked(Reading._meta.get_field("balance"))
+    balance_currency = _checked(Reading._meta.get_field("currency"))
 
     def __init__(self, *args: Any, card: Card, is_use: bool = False, **kwargs: Any) -> None:
         """`is_use`: the act was a use of the line, for which it is enough to have seen that it was charged."""
@@ -189,7 +204,8 @@ class SeenAfterwards(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        if cleaned.get("balance") is not None and not cleaned.get("balance_currency"):
+        has_currency = cleaned.get("balance_currency") or "balance_currency" in self.errors
+        if cleaned.get("balance") is not None and not has_currency:
             self.add_error("balance_currency", _("Say in which currency, such as CUP, CNY or EUR."))
         return cleaned
 
@@ -212,11 +228,11 @@ class SeenAfterwards(forms.Form):
 class FirstForm(forms.Form):
     """The one thing that makes a new card live: what you last saw or did."""
 
-    valid_until = form_field(Reading._meta.get_field("valid_until"))
-    acted_on = form_field(Payment._meta.get_field("paid_on"))
-    amount = form_field(Payment._meta.get_field("amount"))
-    balance = form_field(Reading._meta.get_field("balance"))
-    currency = form_field(Reading._meta.get_field("currency"))
+    valid_until = _checked(Reading._meta.get_field("valid_until"))
+    acted_on = _checked(Payment._meta.get_field("paid_on"))
+    amount = _checked(Payment._meta.get_field("amount"))
+    balance = _checked(Reading._meta.get_field("balance"))
+    currency = _checked(Reading._meta.get_field("currency"))
     channel = forms.ChoiceField(label=_("paid"), choices=Payment.Channel, required=False)
 
     def __init__(self, *args: Any, card: Card, member: Member, today: datetime.date, **kwargs: Any) -> None:
@@ -255,13 +271,11 @@ class FirstForm(forms.Form):
             )
         if typed.get("acted_on") and typed["acted_on"] > self.today:
             self.add_error("acted_on", ValidationError(_("This day is still to come."), code="future"))
-        if (
-            typed.get("acted_on")
-            and "amount" in self.fields
-            and "amount" not in self.errors
-            and not typed.get("amount")
-        ):
-            self.add_error("amount", _("How much was it? The amount decides how long the number is kept."))
+        if "amount" in self.fields and not {"amount", "acted_on"} & set(self.errors):
+            if typed.get("acted_on") and not typed.get("amount"):
+                self.add_error("amount", _("How much was it? The amount decides how long the number is kept."))
+            elif typed.get("amount") and not typed.get("acted_on"):
+                self.add_error("acted_on", _("On which day was it?"))
         money = typed.get("amount") if "amount" in self.fields else typed.get("balance")
         if money is not None and not typed.get("currency") and "currency" not in self.errors:
             self.add_error("currency", _("Say in which currency, such as CUP, CNY or EUR."))

@@ -41,7 +41,7 @@ def card_page(request: HttpRequest, pk: int) -> HttpResponse:
             "operator": card.plan.operator,
             "stage": stage,
             "stage_words": words.say_stage(stage),
-            "days": (card.deadline - today).days if card.deadline else None,
+            "countdown": words.say_countdown(card, stage, today),
             "now": words.say_now(card, stage),
             "otherwise": words.say_otherwise(card),
             "rule": words.say_rule(rule, card.plan),
@@ -104,7 +104,9 @@ def close_card(request: HttpRequest, pk: int) -> HttpResponse:
     card = fetch_to_change(request, Card.objects.select_related("plan__operator"), pk)
     if request.method == "GET":
         return render(request, "renewals/card_close.html", {"card": card})
-    card.closed_on = None if card.closed_on else card_today(member_of(request), card)
+    # What to do is sent along: somebody else may have done it since the page was shown.
+    is_opening = request.POST.get("do") == "open"
+    card.closed_on = None if is_opening else card.closed_on or card_today(member_of(request), card)
     try:
         with transaction.atomic():
             card.save(update_fields=["closed_on"])
@@ -131,7 +133,8 @@ def add_account(request: HttpRequest, pk: int) -> HttpResponse:
 def move_account(request: HttpRequest, pk: int) -> HttpResponse:
     """Note that an account does not hang on the number any more, or hangs on it again."""
     account = fetch_to_change(request, LinkedAccount.objects.select_related("card__plan__operator"), pk)
-    account.moved_on = None if account.moved_on else card_today(member_of(request), account.card)
+    is_back = request.POST.get("do") == "back"
+    account.moved_on = None if is_back else account.moved_on or card_today(member_of(request), account.card)
     account.save(update_fields=["moved_on"])
     return redirect("card", account.card_id)
 

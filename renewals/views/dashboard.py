@@ -51,6 +51,10 @@ class Row:
         return (self.card.deadline - self.today).days if self.card.deadline else None
 
     @property
+    def countdown(self) -> tuple[str, str]:
+        return words.say_countdown(self.card, self.stage, self.today)
+
+    @property
     def days_left(self) -> str:
         return words.say_days_left(self.card.deadline, self.today) if self.card.deadline else ""
 

@@ -61,7 +61,7 @@ def make_server(prepared_data, tmp_path_factory):
             assert result.returncode == 0, result.stdout + result.stderr
             return result.stdout
 
-        log = stack.enter_context(open(data_dir / "server.log", "wb"))
+        log = stack.enter_context(open(data_dir / "server.log", "wb"))  # noqa: SIM115
         stack.callback(end_processes, marker)
         command = [sys.executable, "-m", "config.start", "web"]
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)

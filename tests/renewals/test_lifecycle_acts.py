@@ -251,6 +251,14 @@ def test_activity_takes_a_top_up_of_any_amount_and_refuses_what_is_not_named():
     assert why_unchanged([GIFFGAFF], sign_in, []) is Reason.WRONG_ACT
 
 
+def test_activity_asks_of_a_top_up_what_the_ladder_asks_and_of_a_use_nothing():
+    rule = dataclasses.replace(GIFFGAFF, steps=(Step(Decimal(10), "GBP", "anywhere", Period(months=1)),))
+    assert deadline(rule, paid("2025-08-31", 10, "GBP")) == "2025-09-30"
+    assert deadline(rule, paid("2025-08-31", 9, "GBP")) is None
+    assert why_unchanged([rule], paid("2025-08-31", 9, "GBP"), []) is Reason.TOO_SMALL
+    assert deadline(rule, Event(on=day("2025-08-31"), act="sms")) == "2026-02-28"
+
+
 def test_counts_from_event_never_shortens_what_is_already_bought():
     rule = dataclasses.replace(
         CUBACEL,

@@ -294,6 +294,7 @@ def test_acts_of_one_day_stand_in_the_order_of_what_they_are():
     alike = [
         small,
         dataclasses.replace(small, amount=Decimal(6)),
+        dataclasses.replace(small, amount=None),
         dataclasses.replace(small, currency="USD"),
         dataclasses.replace(small, channel="abroad"),
         dataclasses.replace(small, covers_until=day("2026-01-02")),

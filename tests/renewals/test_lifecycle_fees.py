@@ -180,6 +180,19 @@ def test_fee_from_balance_adds_every_top_up_since_the_reading():
     assert standing([UNICOM], [read, first, second]).because == Because(Reason.BALANCE, second, UNICOM)
 
 
+def test_fee_from_balance_adds_nothing_for_a_top_up_whose_amount_is_not_known():
+    read, unknown = Event(on=day("2026-01-15"), balance=Decimal(7)), Event(on=day("2026-01-16"), act="top_up")
+    rule = dataclasses.replace(UNICOM, fee=Decimal(8), currency="")
+    assert standing([rule], [read, unknown]) == standing([rule], [read])
+
+
+def test_fee_from_balance_remembers_the_balance_when_only_the_validity_is_read():
+    read, top_up = Event(on=day("2026-01-15"), balance=Decimal(16)), paid("2026-01-20", 8, "CNY")
+    shown = Event(on=day("2026-01-16"), valid_until=day("2026-02-10"))
+    assert deadline(UNICOM, read, shown) == "2026-02-10"
+    assert deadline(UNICOM, read, shown, top_up) == "2026-05-01"
+
+
 def test_fee_from_balance_without_a_reading_counts_what_was_topped_up():
     assert deadline(UNICOM, paid("2026-01-15", 24, "CNY")) == "2026-05-01"
 
@@ -192,14 +205,22 @@ def test_fee_from_balance_follows_the_last_balance_that_was_read():
     assert [deadline(UNICOM, before), deadline(UNICOM, before, after)] == ["2026-12-01", "2026-03-01"]
 
 
+def test_fee_from_balance_does_not_depend_on_which_of_two_currencies_comes_first():
+    alike = [Event(on=day("2026-01-15"), balance=Decimal(8), currency=name) for name in ("CNY", "USD")]
+    rule = dataclasses.replace(UNICOM, currency="")
+    assert standing([rule], alike) == standing([rule], alike[::-1])
+
+
 def test_fee_from_balance_leaves_money_of_another_currency_out():
     read = Event(on=day("2026-01-15"), balance=Decimal(8), currency="CNY")
+    assert deadline(UNICOM, read) == "2026-03-01"
     dollars = paid("2026-01-20", 80, "USD")
     seen = Event(on=day("2026-01-21"), balance=Decimal(80), currency="USD")
     assert standing([UNICOM], [read, dollars, seen]) == standing([UNICOM], [read])
     assert why_unchanged([UNICOM], dollars, [read]) is Reason.WRONG_CURRENCY
     assert deadline(UNICOM, seen) is None
-    assert deadline(dataclasses.replace(UNICOM, currency=""), seen) == "2026-12-01"
+    unnamed = dataclasses.replace(UNICOM, currency="")
+    assert [deadline(unnamed, seen), deadline(unnamed, dollars)] == ["2026-12-01", "2026-12-01"]
 
 
 @pytest.mark.parametrize("price", [None, Decimal(0)])

@@ -20,8 +20,9 @@ pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 12, 24, 15, tzinfo=UTC)
 
 
-def due_member(today=NOW.date(), **fields):
+def due_member(today=None, **fields):
     """A member who has something to be told today: a card with three days left."""
+    today = today or NOW.date()
     member = MemberFactory(time_zone="UTC", **fields)
     card = CardFactory(household=member.household, plan=cubacel())
     Reading.objects.create(
