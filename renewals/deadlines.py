@@ -1,5 +1,6 @@
 """From rows to dates and back: the one place where the arithmetic of `lifecycle` meets the database."""
 
+import dataclasses
 import datetime
 import itertools
 import zoneinfo
@@ -14,7 +15,7 @@ from django.db.models import Prefetch, QuerySet
 from cards.models import Card, KeepRule, Member, Plan
 
 from . import lifecycle
-from .lifecycle import Because, Event, Period, Rule, Stage, Standing, Step
+from .lifecycle import Because, Event, Period, Reason, Rule, Stage, Standing, Step
 from .models import Activity, Payment, Reading
 
 _ANSWERS = ["deadline", "due_on", "safe_on", "grace_ends_on", "lost_on", "deadline_source", "is_incomplete"]
@@ -99,6 +100,17 @@ def events_of(card: Card) -> list[Event]:
     return events + [reading_event(row) for row in history.valid_readings]
 
 
+def why_not_counted(card: Card, row: Payment | Activity) -> Reason | None:
+    """Return why a recorded payment or use will not move the deadline even when confirmed; None when it will."""
+    event = payment_event(row) if isinstance(row, Payment) else activity_event(row)
+    return lifecycle.why_unchanged(
+        rules_of(card.plan),
+        dataclasses.replace(event, is_confirmed=True),
+        events_of(card),
+        activated_on=card.activated_on,
+    )
+
+
 def payment_event(row: Payment) -> Event:
     return Event(
         on=row.paid_on,
@@ -121,6 +133,7 @@ def reading_event(row: Reading) -> Event:
         on=row.read_on,
         valid_until=row.valid_until,
         balance=row.balance,
+        currency=row.currency,
         is_before_acts=row.step in {"balance", "validity"},
         sequence=row.pk or 0,
     )

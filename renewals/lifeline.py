@@ -69,7 +69,7 @@ def lifeline(dates: Standing, today: datetime.date, scale: Scale) -> Lifeline:
         ("lead", dates.due_on),
         ("urgent", dates.safe_on + DAY),
         ("grace", dates.deadline + DAY),
-        ("recovery", (dates.grace_ends_on or scale.last) + DAY),
+        ("recovery", (dates.grace_ends_on or (dates.lost_on or scale.last) - DAY) + DAY),
         ("end", dates.lost_on or scale.last + DAY),
     ]
     starts = [turns[0][1]] + [max(day, today) for _name, day in turns[1:]]
