@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import io
 import os
 import shutil
 import socket
@@ -29,6 +30,8 @@ def main() -> None:
         host = os.environ.setdefault("HOST", "127.0.0.1")
         port = os.environ.setdefault("PORT", "8000")
         refuse_taken_port(host, int(port))
+        # The server would start with settings that are wrong, and the reminders would not.
+        call_command("check", stdout=io.StringIO())
         prepare()
         if options.demo:
             call_command("demo_household")

@@ -50,6 +50,18 @@ def history_of(card: Card) -> list[Entry]:
     return sorted(entries, key=lambda entry: (entry.on, _moment(entry)), reverse=True)
 
 
+def newest_of(card: Card) -> Payment | Activity | Reading | None:
+    """Return what was written down last and moves dates, whatever its own day; None when there is nothing."""
+    kinds = (card.payments, card.activities, card.readings)
+    rows = [rows.select_related("by").order_by("-pk").first() for rows in kinds]
+    return max((row for row in rows if row), key=lambda row: row.recorded_at, default=None)
+
+
+def mark_of(row: Payment | Activity | Reading | None) -> str:
+    """Return what tells a row from all others: a form carries it, so that it notices what came after it."""
+    return f"{row._meta.model_name}-{row.pk}" if row else "nothing"
+
+
 def _moment(entry: Entry) -> datetime.datetime:
     row = entry.row
     return row.opened_at if isinstance(row, Renewal) else row.recorded_at

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from .views import card, dashboard, documents, mails, records, walk
+from .views import card, dashboard, documents, mails, records, step, walk
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -20,7 +20,7 @@ urlpatterns = [
     path("renewals/<int:pk>/", walk.renewal_page, name="renewal"),
     path("renewals/<int:pk>/take/", walk.take, name="renewal_take"),
     path("renewals/<int:pk>/abandon/", walk.abandon, name="renewal_abandon"),
-    path("renewals/<int:pk>/<slug:key>/", walk.step, name="renewal_step"),
+    path("renewals/<int:pk>/<slug:key>/", step.step, name="renewal_step"),
     path("documents/", documents.documents, name="documents"),
     path("documents/new/", documents.add_document, name="document_new"),
     path("documents/<int:pk>/edit/", documents.edit_document, name="document_edit"),

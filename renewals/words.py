@@ -1,6 +1,7 @@
 """What the family is told: dates, rules and reasons put into sentences of the active language."""
 
 import datetime
+from collections.abc import Callable
 from decimal import Decimal
 
 from babel.dates import format_date
@@ -232,7 +233,7 @@ def _say_amount(step: TopUpStep) -> str:
 
 
 # The easiest first.
-_ACT_ORDERS = {
+_ACT_ORDERS: dict[Act, Callable[[], str]] = {
     Act.SMS: lambda: _("Send one chargeable SMS"),
     Act.CALL: lambda: _("Make one chargeable call"),
     Act.DATA: lambda: _("Use a little mobile data"),

@@ -11,11 +11,12 @@ from django.utils.translation import gettext_lazy as _
 from cards.fields import AmountField, CurrencyField, DayField, form_field
 from cards.models import Act, Card, Member, Person, Plan
 from cards.money import check_currency, format_amount
+from renewals.deadlines import expected_deadline
 from renewals.models import Document, DocumentCheck, Renewal, RenewalStep
 from renewals.papers import best_of, judge, wanted_kinds
 from renewals.walkthrough import CAN_FAIL
 
-from .records import currency_of
+from .records import ActivityForm, BalanceForm, PaymentForm, ReadingForm, ValidityForm, currency_of
 
 
 class RevisionForm(forms.Form):
@@ -184,6 +185,60 @@ class ChooseForm(forms.Form):
             options[f"plan{plan.pk}"] = (label, plan, Act.PLAN_PURCHASE.value, plan.fee, plan.currency)
         options["other"] = (str(_("Another amount")), card.plan, own_act, None, "")
         return options
+
+
+def step_form(step: RenewalStep, member: Member, today: datetime.date, data: Any, files: Any) -> forms.BaseForm:
+    """Return the form of a step. Unbound (`data` None) it shows what was recorded, so that going back corrects it."""
+    renewal, key = step.renewal, step.key
+    about: dict[str, Any] = {"card": renewal.card, "member": member, "today": today}
+    if key == RenewalStep.Key.DOCUMENTS:
+        needed_until = expected_deadline(renewal.card, today)
+        return DocumentsForm(data, initial=_chosen_papers(renewal), needed_until=needed_until, **about)
+    if key == RenewalStep.Key.CHOOSE:
+        return ChooseForm(data, card=renewal.card, member=member, renewal=renewal)
+    if key not in _RECORD_FORMS:
+        return DoneForm(data, initial={"note": step.note})
+    old = renewal.record_of(key)
+    form = _RECORD_FORMS[key](data, files, initial=_initial(renewal, key, old), **about)
+    form.instance.renewal = renewal
+    if key != RenewalStep.Key.PAY and key != RenewalStep.Key.ACT:
+        form.instance.step = key
+    if old and key != RenewalStep.Key.CONFIRM:
+        form.instance.corrects = old
+        if key == RenewalStep.Key.PAY:
+            form.instance.receipt, form.instance.receipt_type = old.receipt.name, old.receipt_type
+    return form
+
+
+_RECORD_FORMS: dict[str, Any] = {
+    RenewalStep.Key.BALANCE: BalanceForm,
+    RenewalStep.Key.VALIDITY: ValidityForm,
+    RenewalStep.Key.PAY: PaymentForm,
+    RenewalStep.Key.ACT: ActivityForm,
+    RenewalStep.Key.CONFIRM: ReadingForm,
+}
+
+
+def _initial(renewal: Renewal, key: str, old: Any) -> dict[str, Any]:
+    """Return what the form shows: the recorded row, else what earlier steps already tell."""
+    if old:
+        return {name: getattr(old, name) for name in _RECORD_FORMS[key].base_fields if name != "receipt"}
+    if key == RenewalStep.Key.PAY:
+        order = {"kind": renewal.act, "amount": renewal.amount, "currency": renewal.currency}
+        return {name: value for name, value in order.items() if value}
+    if key == RenewalStep.Key.VALIDITY:
+        seen = renewal.record_of(RenewalStep.Key.BALANCE)
+        return {"valid_until": seen.valid_until if seen and seen.valid_until else renewal.card.deadline}
+    return {}
+
+
+def _chosen_papers(renewal: Renewal) -> dict[str, Any]:
+    """Return what the documents step has recorded, as its form names it."""
+    not_required = DocumentCheck.Result.NOT_REQUIRED
+    return {
+        check.kind: not_required if check.result == not_required else str(check.document_id or "")
+        for check in renewal.document_checks.all()
+    }
 
 
 class RejectForm(forms.Form):

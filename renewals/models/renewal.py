@@ -89,6 +89,22 @@ class Renewal(models.Model):
             return None
         return self.taken_by
 
+    @property
+    def current_key(self) -> str:
+        """The key of the first step that is not done; after all of them, the last one's."""
+        step = self.steps.filter(done_at=None).first() or self.steps.last()
+        return step.key if step else RenewalStep.Key.CONFIRM
+
+    def record_of(self, key: str) -> Any:
+        """Return the reading, payment or use that a step has recorded and nobody has corrected; None when nothing."""
+        if key in {RenewalStep.Key.BALANCE, RenewalStep.Key.VALIDITY, RenewalStep.Key.CONFIRM}:
+            return self.readings.valid().filter(step=key).select_related("by").first()
+        if key == RenewalStep.Key.PAY:
+            return self.payments.valid().select_related("by").first()
+        if key == RenewalStep.Key.ACT:
+            return self.activities.valid().select_related("by").first()
+        return None
+
 
 class RenewalStep(models.Model):
     """One step of a renewal: who did it and when, or why it was skipped.

@@ -15,13 +15,31 @@ from cards.numbers import country_of
 from renewals import words
 from renewals.deadlines import kept_dates, recompute_card, stage_of, today_for
 from renewals.forms.records import FirstForm
-from renewals.history import history_of
+from renewals.history import history_of, mark_of, newest_of
 from renewals.lifeline import lifeline, shared_scale
 
 
 def card_today(member: Member, card: Card) -> datetime.date:
     """Return the day to count from for this card and member; the one place where these views read the clock."""
     return today_for(member, card.plan.operator.country, timezone.now())
+
+
+def has_news(request: HttpRequest, card: Card) -> bool:
+    """Lock the card and tell whether something was written down since the form was shown; a message says by whom.
+
+    Without it a double click or a second tab would pay a period twice, and the deadline come too late.
+    """
+    Card.objects.select_for_update().get(pk=card.pk)
+    card.refresh_from_db(fields=["deadline", "deadline_source"])
+    newest = newest_of(card)
+    if newest is None or request.POST.get("known", mark_of(newest)) == mark_of(newest):
+        return False
+    messages.warning(
+        request,
+        _("%(by)s wrote something down meanwhile. Look at the history; save again only if yours is another entry.")
+        % {"by": newest.by},
+    )
+    return True
 
 
 @require_GET
@@ -89,13 +107,15 @@ def start_card(request: HttpRequest, pk: int) -> HttpResponse:
     form = FirstForm(request.POST or None, card=card, member=member, today=card_today(member, card))
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
-            for row in form.rows():
-                row.save()
-            recompute_card(card)
-        messages.success(request, _("%(card)s is watched over now.") % {"card": card})
-        return redirect("card", card.pk)
-    rule = words.say_rule(words.rule_of(card), card.plan)
-    return render(request, "renewals/card_start.html", {"card": card, "form": form, "rule": rule})
+            if is_new := not has_news(request, card):
+                for row in form.rows():
+                    row.save()
+                recompute_card(card)
+        if is_new:
+            messages.success(request, _("%(card)s is watched over now.") % {"card": card})
+            return redirect("card", card.pk)
+    rule, known = words.say_rule(words.rule_of(card), card.plan), mark_of(newest_of(card))
+    return render(request, "renewals/card_start.html", {"card": card, "form": form, "rule": rule, "known": known})
 
 
 @require_http_methods(["GET", "POST"])

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from cards.access import fetch, fetch_to_change, manager_of
 from cards.models import Card
 from renewals import words
-from renewals.deadlines import activity_event, events_of, payment_event, recompute_card, rules_of
+from renewals.deadlines import recompute_card, why_not_counted
 from renewals.forms.records import (
     ActivityForm,
     PaymentForm,
@@ -20,12 +20,13 @@ from renewals.forms.records import (
     SeenAfterwards,
     SignalForm,
 )
-from renewals.lifecycle import why_unchanged
+from renewals.history import mark_of, newest_of
+from renewals.lifecycle import Reason
 from renewals.models import Activity, Payment, Reading, SignalCheck
 from renewals.receipts import TYPES, content_of
 from renewals.walkthrough import record_quick_renewal
 
-from .card import card_today
+from .card import card_today, has_news
 
 FORMS: dict[str, type[RecordForm]] = {
     "reading": ReadingForm,
@@ -50,8 +51,11 @@ def log(request: HttpRequest, pk: int) -> HttpResponse:
     if kind in {"payment", "activity"}:
         seen = SeenAfterwards(request.POST or None, card=card, is_use=kind == "activity", prefix="seen")
     if request.method == "POST" and form.is_valid() & (seen is None or seen.is_valid()):
-        return _save_quick(request, card, form, seen) if seen else _save(request, card, form)
-    return render(request, "renewals/log.html", {"card": card, "form": form, "seen": seen, "kind": kind})
+        answer = _save_quick(request, card, form, seen) if seen else _save(request, card, form)
+        if answer is not None:
+            return answer
+    about = {"card": card, "form": form, "seen": seen, "kind": kind, "known": mark_of(newest_of(card))}
+    return render(request, "renewals/log.html", about)
 
 
 @require_http_methods(["GET", "POST"])
@@ -135,18 +139,20 @@ def _save(request: HttpRequest, card: Card, form: RecordForm) -> HttpResponse:
     return redirect("card", card.pk)
 
 
-def _save_quick(request: HttpRequest, card: Card, form: RecordForm, seen: SeenAfterwards) -> HttpResponse:
+def _save_quick(request: HttpRequest, card: Card, form: RecordForm, seen: SeenAfterwards) -> HttpResponse | None:
+    """Record the act and what was seen after it; None, and nothing written, when somebody else was faster."""
     member, today = manager_of(request), card_today(manager_of(request), card)
-    act = form.save(commit=False)
     reading = seen.reading(card, member, today)
     is_charged = bool(seen.cleaned_data.get("is_charged"))
-    earlier = events_of(card)
-    renewal, renewed = record_quick_renewal(act, reading, is_charged, member, timezone.now(), today)
+    with transaction.atomic():
+        if has_news(request, card):
+            return None
+        act = form.save(commit=False)
+        renewal, renewed = record_quick_renewal(act, reading, is_charged, member, timezone.now(), today)
     if renewed:
         messages.success(request, _("%(card)s is renewed.") % {"card": card})
         return redirect("renewal", renewal.pk)
-    event = payment_event(act) if isinstance(act, Payment) else activity_event(act)
-    reason = why_unchanged(rules_of(card.plan), event, earlier)
-    if reason is not None:
-        messages.warning(request, words.say_why_unchanged(reason, words.rule_of(card), card.plan))
+    # What will not count even when it is confirmed is told first.
+    reason = why_not_counted(card, act) or Reason.NOT_CONFIRMED
+    messages.warning(request, words.say_why_unchanged(reason, words.rule_of(card), card.plan))
     return redirect("renewal_step", renewal.pk, "confirm")

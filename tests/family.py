@@ -1,0 +1,102 @@
+"""Families for tests about who may see and do what, and how a page answers them."""
+
+import datetime
+import html
+import re
+
+from django.apps import apps
+from django.contrib.sessions.models import Session
+from django.test import Client
+from django.utils import timezone
+
+from cards.models import LinkedAccount, Member, TopUpChannel
+from renewals.models import Activity, Document, Payment, Reading, Renewal, RenewalStep, SignalCheck
+from renewals.views.card import card_today
+from renewals.walkthrough import start_renewal
+from tests.factories import CardFactory, HouseholdFactory, MemberFactory, PersonFactory, cubacel
+
+
+class Family:
+    """A household with an owner, a manager and a viewer; their names carry the family's."""
+
+    def __init__(self, name="Chen"):
+        self.name = name
+        self.household = HouseholdFactory(name=f"{name} family")
+        self.owner, self.manager, self.viewer = (
+            MemberFactory(household=self.household, name=f"{given} {name}", role=role)
+            for given, role in (("Olga", "owner"), ("Mario", "manager"), ("Vera", "viewer"))
+        )
+
+    def add_card(self, plan=None, **fields):
+        return CardFactory(household=self.household, plan=plan or cubacel(), **fields)
+
+    def fill(self, plan=None):
+        """Give the family one of everything; return itself."""
+        about = {"household": self.household, "by": self.owner}
+        self.person = PersonFactory(household=self.household, name=f"Rosa {self.name}")
+        self.card = self.add_card(plan, name=f"Mamá {self.name}", person=self.person)
+        today = card_today(self.owner, self.card)
+        self.channel = TopUpChannel.objects.create(operator=self.card.plan.operator, kind="app", name="Transfermóvil")
+        self.account = LinkedAccount.objects.create(
+            household=self.household, card=self.card, name=f"WeChat {self.name}"
+        )
+        self.document = Document.objects.create(household=self.household, person=self.person, kind="passport")
+        self.renewal = start_renewal(self.card, self.owner, timezone.now())
+        self.reading = Reading.objects.create(card=self.card, read_on=today, valid_until=today, **about)
+        self.activity = Activity.objects.create(card=self.card, kind="sms", done_on=today, **about)
+        self.signal = SignalCheck.objects.create(card=self.card, bars=3, checked_on=today, **about)
+        self.payment = Payment.objects.create(
+            card=self.card, renewal=self.renewal, amount=100, currency="CUP", paid_on=today, **about
+        )
+        return self
+
+
+def sign_in(member: Member) -> Client:
+    """Return a browser in which the member is signed in."""
+    client = Client()
+    client.force_login(member.user)
+    return client
+
+
+def every_row():
+    """Return all rows of all tables but the sessions, to be compared with those of another moment."""
+    models = [model for model in apps.get_models() if model is not Session]
+    return {model._meta.label: list(model._base_manager.order_by("pk").values_list()) for model in models}
+
+
+def field_of(page, name):
+    """Return the HTML around one field of a page: label, help, errors and input belong to it and nothing else."""
+    blocks = re.split(r'<(?:div|fieldset) class="field', page.text)[1:]
+    found = [block for block in blocks if f'name="{name}"' in block]
+    assert len(found) == 1, f"{name}: {len(found)} fields of this name"
+    return html.unescape(re.split(r"</(?:div|fieldset)>", found[0])[0])
+
+
+def is_answered(page, name, words, typed=None):
+    """Check that the page is shown again, with `words` beside the field and what was typed still in it."""
+    field = field_of(page, name)
+    assert page.status_code == 200
+    assert words in field
+    if typed:
+        assert f'value="{typed}"' in field or f">{typed}</textarea>" in field.replace("\n", "").replace("\r", "")
+    return True
+
+
+def said(page):
+    """Return what the page's message says."""
+    return [str(message) for message in page.context["messages"]]
+
+
+def save_step(client, renewal, key, follow=True, **typed):
+    """Post one step as the browser does: with the revision that the step has now."""
+    revision = RenewalStep.objects.get(renewal=renewal, key=key).revision
+    data = {"do": "done", "revision": revision} | typed
+    return client.post(f"/renewals/{renewal.pk}/{key}/", data, follow=follow)
+
+
+def in_days(day, days):
+    return day + datetime.timedelta(days=days)
+
+
+def open_renewal(card) -> Renewal:
+    return Renewal.objects.open().get(card=card)

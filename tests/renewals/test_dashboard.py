@@ -1,0 +1,244 @@
+"""The first page: the most urgent card on top, all cards by urgency, and whether reminders run."""
+
+import datetime
+import re
+
+import pytest
+from django.db import DatabaseError, connection
+from django.test import Client
+from django.utils import timezone
+
+from cards.models import LinkedAccount
+from renewals.deadlines import recompute_card, today_for
+from renewals.models import Delivery, Reading, ReminderRun
+from renewals.walkthrough import start_renewal
+from tests.factories import MemberFactory, PersonFactory, cubacel, giffgaff, starhub, unicom
+from tests.family import Family, in_days, sign_in
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def family():
+    return Family()
+
+
+@pytest.fixture
+def browser(family):
+    return sign_in(family.owner)
+
+
+def card_until(family, name, days, plan=None, **fields):
+    """Return a card that lives until `days` from today, as somebody has seen; None for nothing known."""
+    card = family.add_card(plan or cubacel(), name=name, **fields)
+    if days is not None:
+        today = today_for(family.owner, card.plan.operator.country, timezone.now())
+        Reading.objects.create(
+            household=family.household,
+            card=card,
+            by=family.owner,
+            read_on=in_days(today, -200),
+            valid_until=in_days(today, days),
+        )
+        recompute_card(card)
+    return card
+
+
+def names_of(page):
+    """Return the cards in the order of the list."""
+    return re.findall(r'<h3><a href="/cards/\d+/">([^<]+)</a></h3>', page.text)
+
+
+def one_of_every_stage(family):
+    recoverable = cubacel()
+    recoverable.rules.update(grace_value=0, recovery_value=30)
+    cards = [
+        card_until(family, "Closed", 100, closed_on=timezone.localdate()),
+        card_until(family, "Active", 100),
+        card_until(family, "Lost", -50),
+        card_until(family, "Due", 20),
+        card_until(family, "Unknown", None),
+        card_until(family, "Recovery", -20, recoverable),
+        card_until(family, "Urgent", 2),
+        card_until(family, "Grace", -20),
+    ]
+    return {card.name: card for card in cards}
+
+
+def test_cards_are_in_the_order_of_urgency(family, browser):
+    one_of_every_stage(family)
+    page = browser.get("/")
+    assert names_of(page) == ["Grace", "Urgent", "Recovery", "Unknown", "Due", "Lost", "Active"]
+    assert [row.stage.value for row in page.context["rows"]] == [name.lower() for name in names_of(page)]
+    assert "5 numbers need you" in page.text
+    assert re.search(r'<h2><a href="/cards/\d+/">Grace</a>', page.text)
+
+
+def test_within_a_stage_the_earlier_deadline_comes_first(family, browser):
+    for name, days in (("Later", 25), ("Sooner", 15), ("B", 20), ("A", 20)):
+        card_until(family, name, days)
+    assert names_of(browser.get("/")) == ["Sooner", "A", "B", "Later"]
+
+
+def test_closed_cards_are_folded_away_at_the_end(family, browser):
+    one_of_every_stage(family)
+    text = browser.get("/").text
+    fold = text.index("<details><summary>1 closed card")
+    assert text.index(">Closed</a>") > fold > text.index(">Active</a>")
+    assert text.count(">Closed</a>") == 1
+
+
+def test_safe_household_reads_so(family, browser):
+    card_until(family, "Active", 100)
+    assert "All numbers are safe" in browser.get("/").text
+
+
+def test_unknown_is_never_called_safe(family, browser):
+    card_until(family, "Unknown", None)
+    page = browser.get("/")
+    assert "1 number needs you" in page.text
+    assert "valid until: not known" in page.text
+    assert "Look up at the operator until when this number is valid" in page.text
+
+
+def test_empty_household_is_shown_how_to_begin(family, browser):
+    page = browser.get("/")
+    assert "No card yet" in page.text
+    assert 'href="/cards/new/"' in page.text
+    assert 'href="/cards/new/"' not in sign_in(family.viewer).get("/").text
+
+
+def test_first_card_says_what_to_do_and_what_hangs_on_it(family, browser):
+    card = card_until(family, "Mamá", 2)
+    for name, moved_on in (("WeChat", None), ("Old bank", timezone.localdate())):
+        LinkedAccount.objects.create(household=family.household, card=card, name=name, moved_on=moved_on)
+    page = browser.get("/")
+    assert "Top up at least 100 CUP inside the country, or 250 CUP from abroad by " in page.text
+    assert "On it hang: WeChat." in page.text
+    assert f'action="/renewals/start/{card.pk}/"' in page.text
+    assert "+53 5 2" in page.text
+
+
+def test_each_card_offers_the_one_thing_to_do(family, browser):
+    cards = {
+        "renew": card_until(family, "Renew", 20),
+        "log": card_until(family, "Use", 20, giffgaff()),
+        "start": card_until(family, "New", None),
+        "look": card_until(family, "Lost", -50),
+        "open": card_until(family, "Open", 1),
+    }
+    renewal = start_renewal(cards["open"], family.manager, timezone.now())
+    text = browser.get("/").text
+    for address in (
+        f'action="/renewals/start/{cards["renew"].pk}/"',
+        f'href="/cards/{cards["log"].pk}/log/?kind=activity"',
+        f'href="/cards/{cards["start"].pk}/start/"',
+        f'href="/cards/{cards["look"].pk}/log/?kind=reading"',
+        f'href="/renewals/{renewal.pk}/"',
+    ):
+        assert address in text
+    assert "preparing · Mario Chen" in text
+    viewed = sign_in(family.viewer).get("/").text
+    assert "/renewals/start/" not in viewed
+    assert "?kind=" not in viewed
+
+
+def test_sums_of_the_next_month_are_told_by_currency(family, browser):
+    for plan in (cubacel(), cubacel(), unicom()):
+        card_until(family, "Soon", 5, plan)
+    card_until(family, "Far", 100, starhub())
+    card_until(family, "Not known", 5, giffgaff())
+    assert "8 CNY + 200 CUP" in browser.get("/").text
+
+
+def fill(family, cards):
+    """Give the family cards on plans of their own, each with accounts, members and a renewal."""
+    plans = [cubacel, giffgaff, unicom, starhub]
+    for number in range(cards):
+        responsible = MemberFactory(household=family.household)
+        card = card_until(
+            family,
+            f"Card {number}",
+            number - 20,
+            plans[number % 4](),
+            person=PersonFactory(household=family.household),
+            responsible=responsible,
+            deputy=family.manager,
+            closed_on=timezone.localdate() if number % 10 == 9 else None,
+        )
+        LinkedAccount.objects.create(household=family.household, card=card, name="Bank")
+        start_renewal(card, responsible, timezone.now())
+    ReminderRun.objects.create(finished_at=timezone.now())
+
+
+@pytest.mark.parametrize("cards", [1, 100])
+def test_dashboard_asks_the_database_equally_often(family, browser, cards, django_assert_num_queries):
+    fill(family, cards)
+    with django_assert_num_queries(10):
+        page = browser.get("/")
+    assert len(names_of(page)) == cards - cards // 10
+
+
+RUN = {"started_at": datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)}
+
+
+@pytest.mark.parametrize(
+    ("ago", "period", "words", "is_alarm", "health"),
+    [
+        (None, None, "Have not run yet", False, "reminders: never"),
+        (datetime.timedelta(minutes=4), 60, "Working", False, "ok"),
+        (datetime.timedelta(minutes=6), 60, "Not running", True, "reminders: late"),
+        (datetime.timedelta(minutes=50), 1800, "Working", False, "ok"),
+        (datetime.timedelta(minutes=70), 1800, "Not running", True, "reminders: late"),
+        (datetime.timedelta(hours=47), None, "Working", False, "ok"),
+        (datetime.timedelta(hours=49), None, "Not running", True, "reminders: late"),
+    ],
+)
+def test_reminders_that_do_not_run_are_told_on_the_page_and_to_machines(browser, ago, period, words, is_alarm, health):
+    ReminderRun.objects.create(**RUN)
+    if ago:
+        ReminderRun.objects.create(finished_at=timezone.now() - ago, period=period, **RUN)
+    page = browser.get("/")
+    assert re.findall(r'<b class="\w+">(Working|Not running|Have not run yet)</b>', page.text) == [words]
+    assert ('role="alert"><b>Reminders do not run.</b>' in page.text) == is_alarm
+    for client in (Client(), browser):
+        answer = client.get("/healthz")
+        assert (answer.status_code, answer.text) == (200 if health == "ok" else 503, f"{health}\n")
+        assert client.head("/healthz").status_code == answer.status_code
+
+
+def test_healthz_tells_a_database_that_does_not_answer(browser, monkeypatch):
+    def refuse():
+        raise DatabaseError
+
+    client = Client()
+    client.get("/healthz")
+    monkeypatch.setattr(connection, "cursor", refuse)
+    answer = client.get("/healthz")
+    assert (answer.status_code, answer.text) == (503, "database\n")
+
+
+def test_mail_that_failed_for_good_is_shown_to_the_household_only(family, browser):
+    Delivery.objects.create(
+        household=family.household,
+        member=family.manager,
+        local_date=timezone.localdate(),
+        message_id="<a@b>",
+        state="failed",
+        last_error="no such mailbox",
+    )
+    page = browser.get("/")
+    assert "The mail to Mario Chen" in page.text
+    assert "no such mailbox" in page.text
+    assert "no such mailbox" not in sign_in(Family("Pérez").owner).get("/").text
+
+
+def test_next_mail_is_told(family, browser):
+    card_until(family, "Mamá", 100, responsible=family.owner)
+    assert re.search(r"your next mail: .+, Mamá", browser.get("/").text)
+
+
+@pytest.mark.parametrize("has_server", [True, False])
+def test_missing_mail_server_is_told(browser, settings, has_server):
+    settings.EMAIL_URL = "smtp://localhost" if has_server else ""
+    assert ("No mail server is set" in browser.get("/").text) == (not has_server)
