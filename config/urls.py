@@ -1,8 +1,9 @@
 from allauth.account import views as account
 from django.contrib import admin
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import include, path, re_path
+from django.urls import include, path, re_path, reverse
 from django.views.i18n import set_language
 
 
@@ -10,6 +11,14 @@ from django.views.i18n import set_language
 def closed(request: HttpRequest) -> HttpResponse:
     """allauth links to its registration; ours is closed."""
     raise Http404
+
+
+@login_not_required
+def admin_login(request: HttpRequest) -> HttpResponse:
+    """Send anonymous to the one sign-in there is; who is signed in and gets here is no administrator."""
+    if request.user.is_authenticated:
+        raise Http404
+    return redirect_to_login(request.GET.get("next", reverse("admin:index")))
 
 
 # Of allauth's addresses, the ones a household needs.
@@ -40,6 +49,6 @@ urlpatterns = [
     path("", include("cards.urls")),
     path("accounts/", include(accounts)),
     path("language/", login_not_required(set_language), name="set_language"),
-    path("admin/login/", closed),
+    path("admin/login/", admin_login),
     path("admin/", admin.site.urls),
 ]

@@ -352,7 +352,7 @@ def note_edit(request: HttpRequest, plan: Plan) -> None:
     """Keep the catalogue's files off the plan, compute its cards anew, and say how many have new dates."""
     Plan.objects.filter(pk=plan.pk).update(edited_at=timezone.now())
     # Locked, so that a payment recorded meanwhile is either read here or computed after this.
-    cards = recompute_cards(Card.objects.filter(plan=plan).select_for_update())
+    cards = recompute_cards(Card.objects.filter(plan=plan))
     said = ngettext("%(count)d card has new dates.", "%(count)d cards have new dates.", cards) % {"count": cards}
     messages.info(request, said)
 

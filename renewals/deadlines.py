@@ -37,19 +37,29 @@ def recompute_card(card: Card) -> Standing:
 
 
 def recompute_cards(cards: QuerySet[Card]) -> int:
-    """Compute the dates of many cards anew, in batches of constant memory; return how many changed."""
+    """Compute the dates of many cards anew, in batches of constant memory; return how many changed.
+
+    Each batch is locked while it is computed, so that a payment recorded meanwhile is not overwritten.
+    """
     changed = 0
     numbers = cards.order_by("pk").values_list("pk", flat=True).iterator()
     while batch := list(itertools.islice(numbers, _BATCH)):
-        rows = []
-        for card in with_history(Card.objects.filter(pk__in=batch)):
-            before = [getattr(card, name) for name in _ANSWERS]
-            _write_answers(card, standing_of(card))
-            if before != [getattr(card, name) for name in _ANSWERS]:
-                rows.append(card)
-        Card.objects.bulk_update(rows, _ANSWERS)
-        changed += len(rows)
+        changed += _recompute_batch(batch)
     return changed
+
+
+@transaction.atomic
+def _recompute_batch(numbers: list[int]) -> int:
+    batch = Card.objects.filter(pk__in=numbers)
+    list(batch.order_by("pk").select_for_update().values_list("pk"))
+    rows = []
+    for card in with_history(batch):
+        before = [getattr(card, name) for name in _ANSWERS]
+        _write_answers(card, standing_of(card))
+        if before != [getattr(card, name) for name in _ANSWERS]:
+            rows.append(card)
+    Card.objects.bulk_update(rows, _ANSWERS)
+    return len(rows)
 
 
 def with_history(cards: QuerySet[Card]) -> QuerySet[Card]:

@@ -94,7 +94,9 @@ def test_documents_step_takes_no_document_of_anybody_else(family, other):
     operator.requires_document = True
     operator.save()
     aunt = Document.objects.create(
-        household=family.household, person=Person.objects.create(household=family.household, name="Aunt"), kind="passport"
+        household=family.household,
+        person=Person.objects.create(household=family.household, name="Aunt"),
+        kind="passport",
     )
     client, before = sign_in(family.owner), every_row()
     for document in (other.document, aunt):

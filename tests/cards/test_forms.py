@@ -169,7 +169,11 @@ def test_own_plan_is_made_with_its_operator_rule_and_rung(family, browser):
     card = Card.objects.get(number="+5351112233")
     plan, rule, rung = card.plan, card.plan.rules.get(), card.plan.rules.get().steps.get()
     assert (plan.name, plan.household, plan.confidence) == ("Línea", family.household, "own")
-    assert (plan.operator.name, plan.operator.household, plan.operator.country) == ("Radio Isla", family.household, "CU")
+    assert (plan.operator.name, plan.operator.household, plan.operator.country) == (
+        "Radio Isla",
+        family.household,
+        "CU",
+    )
     assert (rule.kind, rule.value, rule.unit, rule.grace_value) == ("top_up", 90, "days", 15)
     assert (str(rung.minimum_amount), rung.currency, rung.value) == ("12.50", "CUP", 90)
     assert (rule.lead_days, rule.buffer_days) == (21, 5)
@@ -189,7 +193,11 @@ def test_own_plan_of_every_kind_has_acts_that_count(family, browser, kind):
 
 
 def test_operators_written_in_chinese_are_told_apart(family, browser):
-    for number, operator in (("+8613800138000", "中国移动"), ("+8613010000000", "中国联通"), ("+8613010000001", "中国联通")):
+    for number, operator in (
+        ("+8613800138000", "中国移动"),
+        ("+8613010000000", "中国联通"),
+        ("+8613010000001", "中国联通"),
+    ):
         assert browser.post("/cards/new/", with_own_plan(family, operator=operator, plan="") | {"number": number}).url
     own = Operator.objects.filter(household=family.household)
     assert sorted(operator.name for operator in own) == ["中国移动", "中国联通"]

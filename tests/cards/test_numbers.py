@@ -55,7 +55,13 @@ def test_format_number_groups_it_as_its_country_does(number, shown):
 
 @pytest.mark.parametrize(
     ("number", "country"),
-    [("+5352345678", "CU"), ("+8613800138000", "CN"), ("+447400123456", "GB"), ("+12025550143", "US"), ("+8835100", "")],
+    [
+        ("+5352345678", "CU"),
+        ("+8613800138000", "CN"),
+        ("+447400123456", "GB"),
+        ("+12025550143", "US"),
+        ("+8835100", ""),
+    ],
 )
 def test_country_of_tells_the_country_where_there_is_one(number, country):
     assert country_of(number) == country

@@ -44,7 +44,9 @@ def test_document_form_starts_with_the_person_and_leads_back(family, browser):
     assert browser.post(address, paper(family)).url == f"/renewals/{family.renewal.pk}/documents/"
 
 
-@pytest.mark.parametrize("elsewhere", ["https://example.com/", "//example.com", "javascript:alert(1)", "\\\\example.com"])
+@pytest.mark.parametrize(
+    "elsewhere", ["https://example.com/", "//example.com", "javascript:alert(1)", "\\\\example.com"]
+)
 def test_document_form_leads_to_no_other_site(family, browser, elsewhere):
     answer = browser.post("/documents/new/?" + f"next={elsewhere}", paper(family))
     assert answer.url == "/documents/"

@@ -150,7 +150,11 @@ def test_step_is_skipped_only_with_a_reason(family, browser, key):
     renewal = start(browser, card)
     address, data = f"/renewals/{renewal.pk}/{key}/", {"do": "skip", "revision": 0}
     before = every_row()
-    for reason, words in (("", "This field is required."), (" ", "This field is required."), ("x" * 501, "at most 500")):
+    for reason, words in (
+        ("", "This field is required."),
+        (" ", "This field is required."),
+        ("x" * 501, "at most 500"),
+    ):
         assert is_answered(browser.post(address, data | {"skip-reason": reason}), "skip-reason", words, reason.strip())
     assert every_row() == before
     browser.post(address, data | {"skip-reason": "the app is down"})
@@ -251,7 +255,9 @@ def documents_card(family, **operator):
 def test_documents_step_says_how_ready_a_paper_is(family, browser, expires_in, result, is_refused):
     card, today = documents_card(family)
     expires_on = None if expires_in is None else in_days(today, expires_in)
-    paper = Document.objects.create(household=family.household, person=card.person, kind="passport", expires_on=expires_on)
+    paper = Document.objects.create(
+        household=family.household, person=card.person, kind="passport", expires_on=expires_on
+    )
     renewal = start(browser, card)
     page = save_step(browser, renewal, "documents", passport=paper.pk)
     if is_refused:
@@ -316,5 +322,7 @@ def test_guides_in_ones_language_and_running_promotions_are_shown(family, browse
         about = {"starts_on": in_days(today, first), "ends_on": in_days(today, last), "title": title}
         Promotion.objects.create(operator=card.plan.operator, **about)
     page = browser.get(f"/renewals/{renewal.pk}/choose/")
-    shown = [words for words in ("Look at the number twice.", "Mire", "Double", "Ended", "Not yet") if words in page.text]
+    shown = [
+        words for words in ("Look at the number twice.", "Mire", "Double", "Ended", "Not yet") if words in page.text
+    ]
     assert shown == ["Look at the number twice.", "Double"]
