@@ -208,7 +208,7 @@ class CardForm(forms.ModelForm):
             self.initial.setdefault("plan", groups[0][1][0].pk)
         return [("", "---------")] + [
             (f"{operator.name} ({operator.country})" if operator.country else operator.name,
-             [(plan.pk, plan.name) for plan in rows])
+             [(plan.pk, f"{operator.name} · {plan.name}") for plan in rows])
             for operator, rows in groups
         ]  # fmt: skip
 
@@ -221,6 +221,9 @@ class CardForm(forms.ModelForm):
 
 class OwnPlanForm(forms.Form):
     """A plan nobody listed, with its one rule, for this household alone."""
+
+    # It stands folded beside the list of plans, where most leave it empty.
+    use_required_attribute = False
 
     operator = forms.CharField(label=_("Operator"), max_length=100)
     plan = forms.CharField(label=_("Plan"), max_length=150, required=False)

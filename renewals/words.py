@@ -54,7 +54,9 @@ def say_countdown(card: Card, stage: Stage, today: datetime.date) -> tuple[str, 
         end = card.lost_on - lifecycle.DAY
     if stage is Stage.CLOSED:
         return "–", ""
-    if end is None or stage is Stage.LOST:
+    if stage is Stage.LOST:
+        return "–", say_stage(stage)
+    if end is None:
         return ("!", _("save it now")) if is_saving else ("?", "")
     days = (end - today).days
     if is_saving:

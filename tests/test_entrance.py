@@ -1,9 +1,11 @@
 """How one gets in: the first visit, the sign-in, and that registration is closed."""
 
 import re
+import threading
 
 import pytest
 from django.core import mail
+from django.db import connection
 from django.test import Client
 
 from cards.models import Household, Member, User
@@ -124,6 +126,38 @@ def test_empty_sign_in_answers_beside_both_fields():
     page = Client().post("/accounts/login/", {"login": "", "password": ""})
     assert is_answered(page, "login", "This field is required.")
     assert is_answered(page, "password", "This field is required.")
+
+
+@pytest.mark.parametrize(
+    ("email", "password"), [("lin\0@example.org", PASSWORD), ("lin@example.org", "x\0"), ("l" * 999, "x")]
+)
+def test_sign_in_answers_nonsense_in_words(email, password):
+    MemberFactory(user__email="lin@example.org")
+    page = Client().post("/accounts/login/", {"login": email, "password": password})
+    assert page.status_code == 200
+    assert 'class="errorlist' in page.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_browsers_that_set_up_at_once_one_wins():
+    barrier, answers = threading.Barrier(2), []
+
+    def found(email):
+        client = Client()
+        client.get("/setup/")
+        barrier.wait()
+        try:
+            answers.append(client.post("/setup/", FIRST | {"email": email}).status_code)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=found, args=[f"{name}@example.org"]) for name in ("lin", "bo")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == [302, 404]
+    assert (Household.objects.count(), User.objects.count()) == (1, 1)
 
 
 def test_signing_out_asks_first():

@@ -183,6 +183,32 @@ def test_own_household_may_look_and_only_who_may_change_changes(family, role, ro
         client = sign_in(getattr(family, role))
 
 
+OURS = [route for route in PAGES if not route.startswith(("accounts/", "admin/", "language/"))]
+
+
+@pytest.mark.parametrize("route", OURS)
+def test_other_methods_are_refused(family, route):
+    client = sign_in(family.owner)
+    before = every_row()
+    for address in addresses(route, family):
+        for method in (client.put, client.patch, client.delete):
+            assert (address, method(address).status_code) == (address, 405)
+    assert every_row() == before
+
+
+@pytest.mark.parametrize("route", [route for route in PAGES if PAGES[route].change[1] in {200, 302}])
+def test_form_of_another_site_is_refused(family, route):
+    """A page elsewhere sends our form with the member's cookie, but cannot know its token."""
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(family.owner.user)
+    before = every_row()
+    for address in addresses(route, family):
+        page = client.post(address, EMPTY)
+        assert (address, page.status_code) == (address, 403)
+        assert "Please send it again" in page.text
+    assert every_row() == before
+
+
 @pytest.mark.parametrize("route", PAGES)
 def test_anonymous_is_led_to_the_sign_in(family, route):
     give_receipt(family)

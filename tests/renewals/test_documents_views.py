@@ -52,6 +52,11 @@ def test_document_form_leads_to_no_other_site(family, browser, elsewhere):
     assert answer.url == "/documents/"
 
 
+@pytest.mark.parametrize("person", ["x", "\0", "-1", "9" * 30])
+def test_document_form_opens_whatever_the_address_says(browser, person):
+    assert browser.get("/documents/new/", {"person": person, "next": person}).status_code == 200
+
+
 def test_document_is_edited(family, browser):
     page = browser.get(f"/documents/{family.document.pk}/edit/")
     assert 'value="passport" selected' in field_of(page, "kind")

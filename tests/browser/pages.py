@@ -1,0 +1,166 @@
+"""Every page of the app, with a demo household in which each of them has something to show."""
+
+import gzip
+import http.client
+import json
+from types import SimpleNamespace
+from urllib.parse import urlsplit
+
+import brotli
+from django.urls import URLPattern, get_resolver
+
+STEPS = ("balance", "validity", "documents", "visit", "sign_in", "choose", "pay")
+STAGES = ("active", "due", "urgent", "grace", "recovery", "lost", "unknown", "closed")
+RECORDS = ("payment", "activity", "reading", "signal")
+
+UNPACK = {"gzip": gzip.decompress, "br": brotli.decompress, None: bytes}
+
+# The addresses of each page by its name in the urls; {words} are filled in by `start_demo`.
+PAGES = {
+    "dashboard": ["/"],
+    "card": [f"/cards/{{{stage}}}/" for stage in STAGES],
+    "card_new": ["/cards/new/"],
+    "card_edit": ["/cards/{urgent}/edit/"],
+    "card_start": ["/cards/{unknown}/start/", "/cards/{due}/start/", "/cards/{grace}/start/"],
+    "card_close": ["/cards/{active}/close/", "/cards/{closed}/close/"],
+    "log": [f"/cards/{{urgent}}/log/?kind={kind}" for kind in RECORDS],
+    "correct": [f"/log/{kind}/{{{kind}}}/correct/" for kind in RECORDS],
+    "delete_record": [f"/log/{kind}/{{{kind}}}/delete/" for kind in RECORDS],
+    "renewal": [f"/renewals/{{{state}}}/" for state in ("preparing", "awaiting", "renewed", "rejected")],
+    "renewal_step": [
+        *(f"/renewals/{{preparing}}/{step}/" for step in STEPS),
+        "/renewals/{using}/act/",
+        "/renewals/{awaiting}/validity/",
+        "/renewals/{awaiting}/pay/",
+        "/renewals/{awaiting}/confirm/",
+    ],
+    "documents": ["/documents/"],
+    "document_new": ["/documents/new/"],
+    "document_edit": ["/documents/{document}/edit/"],
+    "document_delete": ["/documents/{document}/delete/"],
+    "household": ["/household/"],
+    "settings": ["/settings/"],
+    "account_change_password": ["/accounts/password/change/"],
+    "account_set_password": ["/accounts/password/set/"],
+    "account_reauthenticate": ["/accounts/reauthenticate/"],
+    "account_logout": ["/accounts/logout/"],
+}
+ANONYMOUS_PAGES = {
+    "account_login": ["/accounts/login/", "/accounts/login/?next=/cards/new/"],
+    "account_inactive": ["/accounts/inactive/"],
+    "account_reset_password": ["/accounts/password/reset/"],
+    "account_reset_password_done": ["/accounts/password/reset/done/"],
+    "account_reset_password_from_key": ["/accounts/password/reset/key/{reset}/", "/accounts/password/reset/key/1-x/"],
+    "account_reset_password_from_key_done": ["/accounts/password/reset/key/done/"],
+}
+EMPTY_PAGES = {"setup": ["/setup/"]}
+# What a member sees who may only look; 403 and 404 have no address of their own.
+VIEWER_PAGES = {
+    "viewer": ["/", "/cards/{urgent}/", "/renewals/{awaiting}/", "/renewals/{preparing}/pay/", "/documents/",
+               "/household/"],
+    "403": ["/cards/new/"],
+    "404": ["/nothing/"],
+}  # fmt: skip
+# What answers GET with no page; the test of the list asks each of them.
+NOT_PAGES = {
+    "healthz": "/healthz",
+    "account_add": "/cards/{urgent}/accounts/",
+    "account_move": "/linked-accounts/{account}/moved/",
+    "receipt": "/payments/{receipt}/receipt/",
+    "renewal_start": "/renewals/start/{urgent}/",
+    "renewal_take": "/renewals/{preparing}/take/",
+    "renewal_abandon": "/renewals/{preparing}/abandon/",
+    "send_test": "/settings/test/",
+    "person_add": "/household/people/",
+    "member_add": "/household/members/",
+    "account_signup": "/accounts/signup/",
+    "set_language": "/language/",
+}
+
+# Run inside the app: adds what the demo household lacks, and prints what the addresses need.
+PREPARE = """
+import json
+from datetime import timedelta
+from importlib import import_module
+from allauth.account.forms import default_token_generator
+from allauth.account.utils import user_pk_to_url_str
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.utils import timezone
+from cards.models import Card, LinkedAccount, Member, Plan
+from renewals.deadlines import recompute_card, stage_of, today_for
+from renewals.models import Activity, Document, Payment, Reading, Renewal, SignalCheck
+from renewals.walkthrough import start_renewal
+
+now = timezone.now()
+owner = Member.objects.get(role="owner")
+def add(slug, number, days):
+    card = Card.objects.create(household=owner.household, name="Tía " + number[-3:], number=number, responsible=owner,
+                               plan=Plan.objects.get(household=None, slug=slug))
+    if days is not None:
+        today = today_for(owner, card.plan.operator.country, now)
+        Reading.objects.create(household=owner.household, card=card, by=owner, read_on=today + timedelta(days=days),
+                               valid_until=today + timedelta(days=days))
+        recompute_card(card)
+add("cu-cubacel-permanent", "+5351110001", None)
+add("cu-cubacel-permanent", "+5351110002", -300)
+add("gb-giffgaff-payg", "+447400111003", -3)
+found = {stage_of(card, today_for(owner, card.plan.operator.country, now)).value: card
+         for card in Card.objects.select_related("plan__operator")}
+start_renewal(found["urgent"], owner, now)
+using = start_renewal(found["due"], owner, now)
+ids = {stage: card.pk for stage, card in found.items()}
+ids |= {renewal.state: renewal.pk for renewal in Renewal.objects.exclude(pk=using.pk)}
+ids |= {"using": using.pk, "document": Document.objects.first().pk, "account": LinkedAccount.objects.first().pk}
+ids |= {"receipt": Payment.objects.exclude(receipt="").first().pk}
+for kind, model in {"payment": Payment, "activity": Activity, "reading": Reading, "signal": SignalCheck}.items():
+    ids[kind] = model.objects.filter(corrected_by=None).first().pk if kind != "signal" else model.objects.first().pk
+ids["reset"] = user_pk_to_url_str(owner.user) + "-" + default_token_generator.make_token(owner.user)
+for member in Member.objects.all():
+    session = import_module(settings.SESSION_ENGINE).SessionStore()
+    session[SESSION_KEY], session[BACKEND_SESSION_KEY] = str(member.user.pk), settings.AUTHENTICATION_BACKENDS[0]
+    session[HASH_SESSION_KEY] = member.user.get_session_auth_hash()
+    session.create()
+    ids[member.role] = session.session_key
+print(json.dumps(ids))
+"""
+
+
+def start_demo(start_server):
+    """Start the app with the demo household; return its `.url`, and `.ids` with a session for each role."""
+    server = start_server()
+    server.manage("demo_household")
+    ids = json.loads(server.manage("shell", "-c", PREPARE).splitlines()[-1])
+    return SimpleNamespace(url=server.url, ids=ids, manage=server.manage)
+
+
+def sign_in(page, demo, role):
+    page.context.add_cookies([{"name": "sessionid", "value": demo.ids[role], "url": demo.url}])
+
+
+def fetch(url, session=""):
+    """Return an answer: `.status`, `.headers`, `.packed` as it travels and `.text`."""
+    place = urlsplit(url)
+    connection = http.client.HTTPConnection(place.netloc, timeout=30)
+    headers = {"Accept-Encoding": "br, gzip", "Cookie": f"sessionid={session}"}
+    try:
+        connection.request("GET", place._replace(scheme="", netloc="").geturl() or "/", headers=headers)
+        answer = connection.getresponse()
+        packed = answer.read()
+    finally:
+        connection.close()
+    text = UNPACK[answer.headers["Content-Encoding"]](packed).decode(errors="replace")
+    return SimpleNamespace(status=answer.status, headers=answer.headers, packed=packed, text=text)
+
+
+def names_of_urls():
+    """Return the names of all addresses of the app but those of the admin."""
+
+    def walk(patterns):
+        for pattern in patterns:
+            if isinstance(pattern, URLPattern):
+                yield pattern.name
+            elif pattern.app_name != "admin":
+                yield from walk(pattern.url_patterns)
+
+    return {name for name in walk(get_resolver().url_patterns) if name}
