@@ -1,18 +1,14 @@
 from .card import Card, LinkedAccount
 from .catalogue import (
-    Act,
     Confidence,
-    KeepRule,
     Operator,
-    PaidFrom,
     Plan,
     Promotion,
     StepGuide,
     TopUpChannel,
-    TopUpStep,
-    Unit,
 )
 from .household import Household, HouseholdQuerySet, Member, Person, User
+from .keep_rule import Act, KeepRule, PaidFrom, TopUpStep, Unit
 
 __all__ = [
     "Act",
