@@ -1,4 +1,4 @@
-"""A year of a household, day by day: reminders go to a real SMTP server, and a member follows every second one, no other."""
+"""A year of a household day by day, with a real SMTP server: a member follows every second mail and no other."""
 
 from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
