@@ -51,6 +51,13 @@ def content_of(payment: Payment) -> bytes:
         return unseal(file.read())
 
 
+def forget(payment: Payment) -> None:
+    """Delete the file of a payment whose row is gone, unless the row that corrected it names the same file."""
+    name = payment.receipt.name
+    if name and not Payment.objects.filter(receipt=name).exists():
+        payment.receipt.storage.delete(name)
+
+
 def _signature(content: bytes) -> str | None:
     if content.startswith(b"%PDF-"):
         return "pdf"

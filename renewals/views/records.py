@@ -23,7 +23,7 @@ from renewals.forms.records import (
 from renewals.history import mark_of, newest_of
 from renewals.lifecycle import Reason
 from renewals.models import Activity, Payment, Reading, SignalCheck
-from renewals.receipts import TYPES, content_of
+from renewals.receipts import TYPES, content_of, forget
 from renewals.walkthrough import record_quick_renewal
 
 from .card import card_today, has_news
@@ -35,6 +35,8 @@ FORMS: dict[str, type[RecordForm]] = {
     "signal": SignalForm,
 }
 MODELS: dict[str, Any] = {"reading": Reading, "payment": Payment, "activity": Activity, "signal": SignalCheck}
+# These are whole renewals when logged; a closed card is not renewed.
+QUICK = {"payment", "activity"}
 WITH_CARD = ("plan__operator",)
 
 
@@ -43,12 +45,12 @@ def log(request: HttpRequest, pk: int) -> HttpResponse:
     """Log what happened. A payment or a use of the line is a whole renewal, recorded in one form."""
     card = fetch_to_change(request, Card.objects.select_related(*WITH_CARD), pk)
     member, kind = manager_of(request), request.GET.get("kind", "reading")
-    if kind not in FORMS:
+    if kind not in FORMS or (card.closed_on and kind in QUICK):
         raise Http404
     today = card_today(member, card)
     form = FORMS[kind](request.POST or None, request.FILES or None, card=card, member=member, today=today)
     seen = None
-    if kind in {"payment", "activity"}:
+    if kind in QUICK:
         seen = SeenAfterwards(request.POST or None, card=card, is_use=kind == "activity", prefix="seen")
     if request.method == "POST" and form.is_valid() & (seen is None or seen.is_valid()):
         answer = _save_quick(request, card, form, seen) if seen else _save(request, card, form)
@@ -95,6 +97,8 @@ def delete_record(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
     with transaction.atomic():
         row.delete()
         recompute_card(card)
+    if isinstance(row, Payment):
+        forget(row)
     messages.success(request, _("The entry is deleted and the dates are computed anew."))
     return redirect("card", card.pk)
 

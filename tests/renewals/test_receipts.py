@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from PIL import Image
 
 from renewals.models import Payment
-from renewals.receipts import LIMIT, content_of
+from renewals.receipts import LIMIT, attach, content_of
 from renewals.views.card import card_today
 from tests.family import Family, every_row, field_of, is_answered, save_step, sign_in
 
@@ -176,3 +176,22 @@ def test_receipt_that_was_changed_on_disk_is_not_handed_out(family, browser, upl
     path.write_bytes(path.read_bytes()[:-5] + b"AAAAA")
     with pytest.raises(ImproperlyConfigured):
         content_of(row)
+
+
+def test_deleting_a_payment_deletes_its_receipt_but_not_one_that_its_correction_names(family, browser, uploads):
+    attach(family.payment, SimpleUploadedFile("r.pdf", pdf()), "pdf")
+    family.payment.save()
+    browser.post(f"/log/payment/{family.payment.pk}/correct/", payment(family, amount="120"))
+    correction = Payment.objects.get(corrects=family.payment)
+    browser.post(f"/log/payment/{family.payment.pk}/delete/")
+    assert content_of(correction).startswith(b"%PDF-")
+    browser.post(f"/log/payment/{correction.pk}/delete/")
+    assert [path for path in uploads.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("kind", ["payment", "activity"])
+def test_a_closed_card_is_not_renewed_by_logging(family, browser, kind):
+    family.card.closed_on = card_today(family.owner, family.card)
+    family.card.save()
+    assert browser.get(f"/cards/{family.card.pk}/log/?kind={kind}").status_code == 404
+    assert browser.get(f"/cards/{family.card.pk}/log/?kind=reading").status_code == 200
