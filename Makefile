@@ -26,7 +26,7 @@ demo: .venv/run.stamp ## the same, with a made-up household; needs an installati
 
 test: .venv/dev.stamp ## the whole suite on SQLite, then on PostgreSQL
 	$(SQLITE_TESTS)
-	$(PY) -m coverage report --include=renewals/lifecycle.py --fail-under=100
+	$(PY) -m coverage report --include='renewals/lifecycle/*' --fail-under=100
 	$(POSTGRES_TESTS)
 
 # As an installation on the web has it, whatever a developer's own .env says.

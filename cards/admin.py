@@ -5,9 +5,10 @@ and papers nor the operators and plans it entered for itself. The pages on which
 `renewals.admin`.
 """
 
+import datetime
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 import allauth.account.admin  # noqa: F401 - registers its models, so that they can be taken out below
 import django.contrib.auth.admin  # noqa: F401
@@ -18,7 +19,7 @@ from django.contrib.admin.options import BaseModelAdmin
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.contrib.auth.models import Group
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
-from django.db import IntegrityError, models
+from django.db import IntegrityError, models, transaction
 from django.db.models import ForeignObjectRel, ProtectedError, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -27,8 +28,9 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from .catalogue import note_change, snapshot
 from .fields import AmountField, CurrencyField, DayField
-from .models import Operator, Plan, Promotion
+from .models import CatalogueChange, Operator, Plan, Promotion, User
 from .money import babel_locale
 
 Choices = Sequence[tuple[str, Any]]
@@ -105,7 +107,7 @@ class FieldsAsElsewhere(BaseModelAdmin):
         if name in self.chosen:
             choices = [("", "---------"), *self.chosen[name]]
             return forms.ChoiceField(choices=choices, label=label, required=is_required)
-        if name == "currency":
+        if name in {"currency", "target"}:
             return db_field.formfield(form_class=CurrencyField)
         if name in self.withheld:
             known: Any = db_field.get_choices(include_blank=False)
@@ -174,22 +176,34 @@ class LastingAdmin(SharedAdmin):
 
     @admin.action(description=_("Retire the chosen %(verbose_name_plural)s"), permissions=["change"])
     def retire(self, request: HttpRequest, rows: QuerySet) -> None:
-        """From today nobody can choose them. The files say nothing of this, so a load leaves it as it is."""
-        chosen = list(rows.filter(retired_on=None))
-        rows.filter(retired_on=None).update(retired_on=timezone.localdate())
-        self._say(request, chosen, ngettext("%(count)d retired.", "%(count)d retired.", len(chosen)))
+        """From today nobody can choose them; no release of the catalogue takes them back by itself."""
+        count = self._set_retired(request, rows.filter(retired_on=None), timezone.localdate())
+        self.message_user(
+            request, ngettext("%(count)d retired.", "%(count)d retired.", count) % {"count": count}, messages.SUCCESS
+        )
 
     @admin.action(description=_("Take the chosen %(verbose_name_plural)s back"), permissions=["change"])
     def take_back(self, request: HttpRequest, rows: QuerySet) -> None:
         """They can be chosen again."""
-        chosen = list(rows.exclude(retired_on=None))
-        rows.update(retired_on=None)
-        self._say(request, chosen, ngettext("%(count)d taken back.", "%(count)d taken back.", len(chosen)))
+        count = self._set_retired(request, rows.exclude(retired_on=None), None)
+        self.message_user(
+            request,
+            ngettext("%(count)d taken back.", "%(count)d taken back.", count) % {"count": count},
+            messages.SUCCESS,
+        )
 
-    def _say(self, request: HttpRequest, changed: list[models.Model], message: str) -> None:
-        for row in changed:
+    @transaction.atomic
+    def _set_retired(self, request: HttpRequest, rows: QuerySet, retired_on: datetime.date | None) -> int:
+        """Write the day to each row, note it in the history, and return how many there were."""
+        chosen = self.model._default_manager.filter(pk__in=list(rows.values_list("pk", flat=True)))
+        locked, staff = list(chosen.order_by("pk").select_for_update()), cast(User, request.user)
+        for row in locked:
+            before = snapshot(row)
+            row.retired_on = retired_on
+            row.save(update_fields=["retired_on"])
+            note_change(row, CatalogueChange.How.EDIT, staff, before)
             self.log_change(request, row, [{"changed": {"fields": [str(_("retired on"))]}}])
-        self.message_user(request, message % {"count": len(changed)}, messages.SUCCESS)
+        return len(locked)
 
 
 def is_in_use(row: models.Model) -> bool:
@@ -263,3 +277,7 @@ class PromotionAdmin(SharedAdmin):
     list_select_related = ["operator", "plan__operator"]
     list_filter = [OperatorsCountryFilter, ("operator", OperatorFilter)]
     search_fields = ["title", "operator__name", "plan__name"]
+
+
+# It builds on what is above, and the administration looks for its pages in this module.
+from . import rates_admin  # noqa: E402, F401

@@ -68,6 +68,13 @@ class SetupForm(forms.Form):
         return cleaned
 
 
+class HouseholdForm(forms.ModelForm):
+    class Meta:
+        model = Household
+        fields = ["name", "currency", "checks_signal", "backs_up_papers"]
+        formfield_callback = form_field
+
+
 class PersonForm(forms.ModelForm):
     class Meta:
         model = Person

@@ -11,9 +11,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from .access import manager_of, member_of
 from .fields import common_zones
-from .forms import NewMemberForm, PersonForm, SettingsForm, SetupForm
+from .forms import HouseholdForm, NewMemberForm, PersonForm, SettingsForm, SetupForm
 from .household import AlreadyFounded, add_member, found_household, invite, is_empty
-from .models import Member, Person
+from .models import Household, Member, Person
 
 
 @require_http_methods(["GET", "POST"])
@@ -43,6 +43,18 @@ def household(request: HttpRequest) -> HttpResponse:
         PersonForm(),
         NewMemberForm(prefix="member", initial={"time_zone": member_of(request).time_zone}),
     )
+
+
+@require_http_methods(["GET", "POST"])
+def edit_household(request: HttpRequest) -> HttpResponse:
+    """The household's name, its currency, and the tasks it wants to be reminded of."""
+    member = manager_of(request)
+    form = HouseholdForm(request.POST or None, instance=Household.objects.get(pk=member.household_id))
+    if request.method == "POST" and form.is_valid():
+        form.instance.save(update_fields=list(form.fields))
+        messages.success(request, _("Saved."))
+        return redirect("household")
+    return render(request, "cards/household_edit.html", {"form": form})
 
 
 @require_POST

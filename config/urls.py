@@ -6,6 +6,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import include, path, re_path, reverse
 from django.views.i18n import set_language
 
+from renewals.admin.index import index
+
 
 @login_not_required
 def closed(request: HttpRequest) -> HttpResponse:
@@ -50,5 +52,6 @@ urlpatterns = [
     path("accounts/", include(accounts)),
     path("language/", login_not_required(set_language), name="set_language"),
     path("admin/login/", admin_login),
+    path("admin/", index),
     path("admin/", admin.site.urls),
 ]

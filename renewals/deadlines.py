@@ -2,9 +2,9 @@
 
 import dataclasses
 import datetime
-import itertools
 import zoneinfo
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -12,14 +12,24 @@ from babel.core import get_global
 from django.db import transaction
 from django.db.models import Prefetch, QuerySet
 
-from cards.models import Card, KeepRule, Member, Plan
+from cards.models import Card, CardQuerySet, KeepRule, Member, Plan, PlanChange
 
 from . import lifecycle
-from .lifecycle import Because, Event, Period, Reason, Rule, Stage, Standing, Step
-from .models import Activity, Payment, Reading
+from .kept_terms import rules_kept
+from .lifecycle import Because, Event, Forecast, Period, Reason, Rule, Stage, Standing, Step, Terms
+from .models import Activity, Payment, Reading, Renewal
 
 _ANSWERS = ["deadline", "due_on", "safe_on", "grace_ends_on", "lost_on", "deadline_source", "is_incomplete"]
 _BATCH = 500
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A card whose dates change, from the ones kept on its row to those that follow now."""
+
+    card: Card
+    before: Standing
+    after: Standing
 
 
 def recompute_card(card: Card) -> Standing:
@@ -36,45 +46,107 @@ def recompute_card(card: Card) -> Standing:
     return dates
 
 
-def recompute_cards(cards: QuerySet[Card]) -> int:
-    """Compute the dates of many cards anew, in batches of constant memory; return how many changed.
+def recompute_cards(cards: QuerySet[Card], told: Callable[[list[Moved]], None] | None = None) -> Iterator[int]:
+    """Compute the dates of many cards anew, in batches of constant memory; yield how many open ones moved in each.
 
-    Each batch is locked while it is computed, so that a payment recorded meanwhile is not overwritten.
+    Each batch is locked while it is computed, so that a payment recorded meanwhile is not overwritten. `told` gets
+    the open cards of a batch whose dates moved, in the same transaction.
     """
-    changed = 0
-    numbers = cards.order_by("pk").values_list("pk", flat=True).iterator()
-    while batch := list(itertools.islice(numbers, _BATCH)):
-        changed += _recompute_batch(batch)
-    return changed
+    for batch in _batches(cards):
+        yield _recompute_batch(batch, told)
+
+
+def moved_cards(cards: CardQuerySet) -> Iterator[Moved]:
+    """Yield the open ones of these cards whose dates would move if they were computed now; writes nothing."""
+    for batch in _batches(cards.open()):
+        rules = _RulesOf()
+        for card in with_history(Card.objects.filter(pk__in=batch)):
+            moved = Moved(card, kept_dates(card), _plain(standing_of(card, rules=rules)))
+            if moved.before != moved.after:
+                yield moved
+
+
+def _batches(cards: QuerySet[Card]) -> Iterator[list[int]]:
+    """Yield the ids of the cards, some hundred at a time, each found from the last: no cursor stays open between."""
+    last = 0
+    while batch := list(cards.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:_BATCH]):
+        yield batch
+        last = batch[-1]
 
 
 @transaction.atomic
-def _recompute_batch(numbers: list[int]) -> int:
+def _recompute_batch(numbers: list[int], told: Callable[[list[Moved]], None] | None) -> int:
     batch = Card.objects.filter(pk__in=numbers)
     list(batch.order_by("pk").select_for_update().values_list("pk"))
-    rows = []
+    rules, rows, moved = _RulesOf(), [], []
     for card in with_history(batch):
-        before = [getattr(card, name) for name in _ANSWERS]
-        _write_answers(card, standing_of(card))
+        before, kept = [getattr(card, name) for name in _ANSWERS], kept_dates(card)
+        dates = standing_of(card, rules=rules)
+        _write_answers(card, dates)
         if before != [getattr(card, name) for name in _ANSWERS]:
             rows.append(card)
-    Card.objects.bulk_update(rows, _ANSWERS)
-    return len(rows)
+        if card.closed_on is None and kept != _plain(dates):
+            moved.append(Moved(card, kept, _plain(dates)))
+    _save_answers(rows)
+    if told:
+        told(moved)
+    return len(moved)
 
 
-def with_history(cards: QuerySet[Card]) -> QuerySet[Card]:
+def _save_answers(cards: list[Card]) -> None:
+    """Write the dates of many cards, those with the same ones together: `bulk_update` takes ten times as long."""
+    alike: dict[tuple[Any, ...], list[Card]] = {}
+    for card in cards:
+        key = tuple(str(getattr(card, name)) for name in _ANSWERS)
+        alike.setdefault(key, []).append(card)
+    for group in alike.values():
+        answers = {name: getattr(group[0], name) for name in _ANSWERS}
+        Card.objects.filter(pk__in=[card.pk for card in group]).update(**answers)
+
+
+def with_history(cards: CardQuerySet) -> CardQuerySet:
     """Fetch with each card all that its dates depend on, in a fixed number of queries."""
     return cards.select_related("plan__operator").prefetch_related(
         "plan__rules__steps",
         Prefetch("payments", Payment.objects.valid(), to_attr="valid_payments"),
         Prefetch("activities", Activity.objects.valid(), to_attr="valid_activities"),
         Prefetch("readings", Reading.objects.valid(), to_attr="valid_readings"),
+        Prefetch("renewals", Renewal.objects.filter(keeps_terms=True), to_attr="renewals_with_terms"),
+        Prefetch(
+            "plan_changes",
+            PlanChange.objects.prefetch_related("plan_before__rules__steps", "plan_after__rules__steps"),
+        ),
     )
 
 
-def standing_of(card: Card, extra: Iterable[Event] = ()) -> Standing:
+class _RulesOf(dict[int, list[Rule]]):
+    """The rules of plans by the plan's id, made once for all cards of a batch."""
+
+    def of(self, plan: Plan) -> list[Rule]:
+        if plan.pk not in self:
+            self[plan.pk] = rules_of(plan)
+        return self[plan.pk]
+
+
+def standing_of(card: Card, extra: Iterable[Event] = (), *, rules: _RulesOf | None = None) -> Standing:
     """Return the dates of a card after its recorded history, and after `extra` events that are not recorded."""
-    return lifecycle.standing(rules_of(card.plan), [*events_of(card), *extra], activated_on=card.activated_on)
+    begun, changes = terms_of(card, rules)
+    return lifecycle.standing(begun, [*events_of(card), *extra], activated_on=card.activated_on, changes=changes)
+
+
+def forecast_of(card: Card, today: datetime.date) -> Forecast | None:
+    """Return how long the card's balance lasts; None when its plan takes no fee from it, or too little is known."""
+    begun, changes = terms_of(card)
+    held = [terms for terms in changes if terms.starts_on <= today]
+    return lifecycle.forecast(begun, events_of(card), today, activated_on=card.activated_on, changes=held)
+
+
+def terms_of(card: Card, rules: _RulesOf | None = None) -> tuple[list[Rule], list[Terms]]:
+    """Return the rules the card began with, and the terms of each change of its plan since, in their order."""
+    known = _RulesOf() if rules is None else rules
+    changes = sorted(card.plan_changes.all(), key=lambda change: change.starts_on)
+    begun = known.of(changes[0].plan_before if changes else card.plan)
+    return begun, [Terms(tuple(known.of(change.plan_after)), change.starts_on) for change in changes]
 
 
 def expected_deadline(card: Card, today: datetime.date) -> datetime.date | None:
@@ -105,23 +177,28 @@ def events_of(card: Card) -> list[Event]:
     history: Any = card
     if not hasattr(card, "valid_payments"):
         history = with_history(Card.objects.filter(pk=card.pk)).get()
-    events = [payment_event(row) for row in history.valid_payments]
-    events += [activity_event(row) for row in history.valid_activities]
+    kept = {renewal.pk: rules_kept(renewal.plan_terms) for renewal in history.renewals_with_terms}
+    events = [payment_event(row, kept.get(row.renewal_id, ())) for row in history.valid_payments]
+    events += [activity_event(row, kept.get(row.renewal_id, ())) for row in history.valid_activities]
     return events + [reading_event(row) for row in history.valid_readings]
 
 
 def why_not_counted(card: Card, row: Payment | Activity) -> Reason | None:
     """Return why a recorded payment or use will not move the deadline even when confirmed; None when it will."""
-    event = payment_event(row) if isinstance(row, Payment) else activity_event(row)
+    terms = rules_kept(row.renewal.plan_terms) if row.renewal and row.renewal.keeps_terms else ()
+    event = payment_event(row, terms) if isinstance(row, Payment) else activity_event(row, terms)
+    begun, changes = terms_of(card)
     return lifecycle.why_unchanged(
-        rules_of(card.plan),
+        begun,
         dataclasses.replace(event, is_confirmed=True),
         events_of(card),
         activated_on=card.activated_on,
+        changes=changes,
     )
 
 
-def payment_event(row: Payment) -> Event:
+def payment_event(row: Payment, terms: tuple[Rule, ...] = ()) -> Event:
+    """`terms` are the rules the payment was begun under, where they are not those of the card any more."""
     return Event(
         on=row.paid_on,
         act=row.kind,
@@ -130,11 +207,13 @@ def payment_event(row: Payment) -> Event:
         channel=row.channel,
         covers_until=row.covers_until,
         is_confirmed=row.confirmed_on is not None,
+        terms=terms,
     )
 
 
-def activity_event(row: Activity) -> Event:
-    return Event(on=row.done_on, act=row.kind, is_confirmed=row.confirmed_on is not None)
+def activity_event(row: Activity, terms: tuple[Rule, ...] = ()) -> Event:
+    """`terms` are as with a payment."""
+    return Event(on=row.done_on, act=row.kind, is_confirmed=row.confirmed_on is not None, terms=terms)
 
 
 def reading_event(row: Reading) -> Event:
@@ -161,15 +240,24 @@ def kept_dates(card: Card) -> Standing:
     )
 
 
+def _plain(dates: Standing) -> Standing:
+    """Return the dates without the reason behind them, to be compared with those kept on a row."""
+    return dataclasses.replace(dates, because=None)
+
+
 def today_for(member: Member, country: str, now: datetime.datetime) -> datetime.date:
     """Return the day to count from: the member's, or the operator's where that is further on.
 
     Deadlines are days in the operator's country (ISO code; empty for not known). The later today gives the
     earlier answer, so nobody is told of a day that is already over where it counts.
     """
-    days = [now.astimezone(member.zone).date()]
-    days += [now.astimezone(zoneinfo.ZoneInfo(zone)).date() for zone in _zones_of(country)]
-    return max(days)
+    return max(now.astimezone(member.zone).date(), operator_today(country, now))
+
+
+def operator_today(country: str, now: datetime.datetime) -> datetime.date:
+    """Return the day it is in the operator's country (ISO code), where that is furthest on; empty counts as UTC."""
+    zones = _zones_of(country) or ("UTC",)
+    return max(now.astimezone(zoneinfo.ZoneInfo(zone)).date() for zone in zones)
 
 
 @lru_cache(maxsize=300)

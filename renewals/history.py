@@ -6,20 +6,37 @@ from dataclasses import dataclass
 from django.urls import reverse
 from django.utils import timezone
 
-from cards.models import Card, Member
+from cards.models import Card, Member, PlanChange
 
-from .models import Activity, Payment, Reading, Renewal, SignalCheck
+from .models import Activity, LetGo, Payment, Reading, Renewal, RuleChange, SignalCheck
+from .words import say_rule_change
+
+# The kinds a member writes down, and may correct or delete.
+RECORDS = ("payment", "activity", "reading", "signal")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line. `kind` names the record; `is_corrected` when a later row replaces it."""
+    """One line. `kind` names the record; `is_corrected` when a later row replaces it.
+
+    `is_last` when it is the card's last change of plan, the one that can be taken back.
+    """
 
     on: datetime.date
     kind: str
-    row: Reading | Payment | Activity | SignalCheck | Renewal
+    row: Reading | Payment | Activity | SignalCheck | Renewal | PlanChange | LetGo | RuleChange
     by: Member | None
     is_corrected: bool = False
+    is_last: bool = False
+
+    @property
+    def can_be_corrected(self) -> bool:
+        return self.kind in RECORDS and not self.is_corrected
+
+    @property
+    def rule_change(self) -> str:
+        """What a changed rule did to the dates, in words; empty for every other kind."""
+        return say_rule_change(self.row) if isinstance(self.row, RuleChange) else ""
 
     @property
     def correct_url(self) -> str:
@@ -31,12 +48,23 @@ class Entry:
 
 
 def history_of(card: Card) -> list[Entry]:
-    """Return renewals, payments, activities, readings and signal checks of a card, newest first, in five queries."""
+    """Return renewals, records, changes of plan that hold, changed rules and departures of a card, newest first.
+
+    Eight queries; seven for a card whose changes of plan were fetched with it.
+    """
     entries = [
         Entry(timezone.localdate(row.finished_at), "renewal", row, row.finished_by)
         for row in card.renewals.exclude(finished_at=None).select_related("finished_by")
         if row.finished_at
     ]
+    changes = sorted(card.plan_changes.all(), key=lambda change: change.starts_on)
+    entries += [
+        Entry(change.starts_on, "plan_change", change, change.by, is_last=change == changes[-1])
+        for change in changes
+        if change.applied_at
+    ]
+    entries += [Entry(row.decided_on, "let_go", row, row.by) for row in card.departures.select_related("by")]
+    entries += [Entry(row.changed_on, "rule", row, None) for row in card.rule_changes.all()]
     for kind, rows, day in (
         ("payment", card.payments.select_related("via"), "paid_on"),
         ("activity", card.activities, "done_on"),
@@ -64,4 +92,6 @@ def mark_of(row: Payment | Activity | Reading | None) -> str:
 
 def _moment(entry: Entry) -> datetime.datetime:
     row = entry.row
+    if isinstance(row, RuleChange):
+        return datetime.datetime.combine(row.changed_on, datetime.time.max, datetime.UTC)
     return row.opened_at if isinstance(row, Renewal) else row.recorded_at

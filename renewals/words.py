@@ -2,9 +2,8 @@
 
 import datetime
 from collections.abc import Callable
-from decimal import Decimal
 
-from babel.dates import format_date
+from babel.dates import format_date, format_skeleton
 from babel.lists import format_list
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
@@ -13,7 +12,12 @@ from cards.models import Act, Card, KeepRule, PaidFrom, Plan, TopUpStep, Unit
 from cards.money import babel_locale, format_amount
 
 from . import lifecycle
+from .kept_terms import KeptPlan, KeptRule, KeptStep
 from .lifecycle import Reason, Stage
+from .models import RuleChange
+
+# So long the facts of a plan are taken to hold without being looked at again.
+FACTS_LAST = datetime.timedelta(days=180)
 
 
 def say_day(day: datetime.date) -> str:
@@ -24,6 +28,11 @@ def say_day(day: datetime.date) -> str:
 def say_short_day(day: datetime.date) -> str:
     """Write a day with the month as a word, for lists."""
     return format_date(day, "medium", locale=babel_locale())
+
+
+def say_month(day: datetime.date) -> str:
+    """Write the month of a day with its year: “March 2026”."""
+    return format_skeleton("yMMMM", day, locale=babel_locale())
 
 
 def say_period(value: int, unit: str) -> str:
@@ -84,7 +93,7 @@ def rule_of(card: Card) -> KeepRule | None:
     return next((rule for rule in rules if rule.pk == card.deadline_source.get("rule")), rules[0] if rules else None)
 
 
-def say_what_to_do(rule: KeepRule | None, plan: Plan) -> str:
+def say_what_to_do(rule: KeepRule | KeptRule | None, plan: Plan | KeptPlan) -> str:
     """Return the one act that keeps the number, as an order: “Top up at least 100 CUP”."""
     if rule is None:
         return _("Ask the operator what keeps this number")
@@ -101,7 +110,7 @@ def say_what_to_do(rule: KeepRule | None, plan: Plan) -> str:
         if plan.fee is None:
             return _("Pay the fee of the next period")
         return _("Pay the fee of %(amount)s") % {"amount": format_amount(plan.fee, plan.currency)}
-    known = [step for step in rule.steps.all() if step.minimum_amount is not None]
+    known = [step for step in rule.ladder if step.minimum_amount is not None]
     is_purchase = Act.TOP_UP not in rule.qualifying_acts
     if not known:
         return (
@@ -117,18 +126,29 @@ def say_what_to_do(rule: KeepRule | None, plan: Plan) -> str:
     return _("Top up at least %(amount)s") % {"amount": amount}
 
 
-def say_rule(rule: KeepRule | None, plan: Plan) -> str:
+def say_rule(rule: KeepRule | KeptRule | None, plan: Plan | KeptPlan) -> str:
     """Return the keep rule in one sentence, with what is not known said as not known."""
     if rule is None:
         return _("No rule is known for this plan.")
     period = say_period(rule.value, rule.unit)
     if rule.kind == KeepRule.Kind.FEE_FROM_BALANCE:
         return _("The operator takes its fee from the balance every %(period)s.") % {"period": period}
-    sentence = _("%(act)s; each keeps the number for %(period)s.") % {
-        "act": say_what_to_do(rule, plan),
-        "period": period,
-    }
+    if len({(step.value, step.unit) for step in rule.ladder}) > 1:
+        sentence = _("The amount decides how long it keeps the number: %(ladder)s.") % {"ladder": _say_ladder(rule)}
+    else:
+        sentence = _("%(act)s; each keeps the number for %(period)s.") % {
+            "act": say_what_to_do(rule, plan),
+            "period": period,
+        }
     return _("%(rule)s What counts: %(acts)s.") % {"rule": sentence, "acts": say_acts(set(rule.qualifying_acts))}
+
+
+def _say_ladder(rule: KeepRule | KeptRule) -> str:
+    rungs = [
+        _("%(amount)s for %(period)s") % {"amount": _say_amount(step), "period": say_period(step.value, step.unit)}
+        for step in rule.ladder
+    ]
+    return format_list(rungs, style="or", locale=babel_locale())
 
 
 def say_acts(acts: set[str]) -> str:
@@ -201,6 +221,10 @@ def say_source(card: Card) -> str:
         return _("Read from the operator on %(day)s.") % {"day": day}
     if reason == Reason.BALANCE:
         return _("Computed from the balance on %(day)s: the first charge it cannot cover.") % {"day": day}
+    if reason == Reason.PLAN_CHANGE:
+        return _("Carried over when the plan changed on %(day)s, until something is recorded under the new plan.") % {
+            "day": day
+        }
     if reason == Reason.LIFE_LIMIT:
         return _("This kind of line ends then, whatever is paid.")
     if reason == Reason.ACT:
@@ -208,7 +232,42 @@ def say_source(card: Card) -> str:
     return _("Nothing is recorded yet that a date could be counted from.")
 
 
-def say_why_unchanged(reason: Reason, rule: KeepRule | None, plan: Plan) -> str:
+def facts_are_old(plan: Plan, today: datetime.date) -> bool:
+    """Whether nobody has checked the plan's facts for so long that the operator may have changed them since.
+
+    A household's own plan is what the household says it is: it has no day of checking, and never is old.
+    """
+    if plan.checked_on is None:
+        return plan.household_id is None
+    return today - plan.checked_on > FACTS_LAST
+
+
+def say_last_checked(plan: Plan) -> str:
+    """Return when somebody last looked whether the operator's rule is still so."""
+    if plan.checked_on is None:
+        return _("Nobody has noted when this rule was last checked.")
+    return _("Rule last checked in %(month)s.") % {"month": say_month(plan.checked_on)}
+
+
+def say_rule_change(change: RuleChange) -> str:
+    """Return what a change of the rule did to the dates of a card."""
+    moved = _("The rule of this plan has changed: %(old)s → %(new)s.") % {
+        "old": _say_deadline(change.old_deadline),
+        "new": _say_deadline(change.new_deadline),
+    }
+    if change.old_deadline != change.new_deadline:
+        return moved
+    return _("The rule of this plan has changed. Last day on which the number can come back: %(old)s → %(new)s.") % {
+        "old": _say_deadline(change.old_lost_on and change.old_lost_on - lifecycle.DAY),
+        "new": _say_deadline(change.new_lost_on and change.new_lost_on - lifecycle.DAY),
+    }
+
+
+def _say_deadline(day: datetime.date | None) -> str:
+    return say_short_day(day) if day else _("not known")
+
+
+def say_why_unchanged(reason: Reason, rule: KeepRule | KeptRule | None, plan: Plan | KeptPlan) -> str:
     """Return why a payment or use did not move the deadline."""
     if reason is Reason.TOO_SMALL:
         return _("This is less than the operator asks for, so the deadline does not change. %(act)s.") % {
@@ -225,8 +284,10 @@ def say_why_unchanged(reason: Reason, rule: KeepRule | None, plan: Plan) -> str:
     return _("By the rule of this plan this does not count, so the deadline does not change.")
 
 
-def _say_amount(step: TopUpStep) -> str:
-    amount = format_amount(step.minimum_amount or Decimal(0), step.currency)
+def _say_amount(step: TopUpStep | KeptStep) -> str:
+    if step.minimum_amount is None:
+        return _("an amount that is not known")
+    amount = format_amount(step.minimum_amount, step.currency)
     if step.channel == PaidFrom.ABROAD:
         return _("%(amount)s from abroad") % {"amount": amount}
     if step.channel == PaidFrom.INSIDE:

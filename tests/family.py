@@ -9,11 +9,11 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
 
-from cards.models import LinkedAccount, Member, TopUpChannel
+from cards.models import LinkedAccount, Member, PlanChange, TopUpChannel
 from renewals.models import Activity, Document, Payment, Reading, Renewal, RenewalStep, SignalCheck
 from renewals.views.card import card_today
 from renewals.walkthrough import start_renewal
-from tests.factories import CardFactory, HouseholdFactory, MemberFactory, PersonFactory, cubacel
+from tests.factories import CardFactory, HouseholdFactory, MemberFactory, PersonFactory, cubacel, unicom
 
 
 class Family:
@@ -37,6 +37,15 @@ class Family:
         self.card = self.add_card(plan, name=f"Mamá {self.name}", person=self.person)
         today = card_today(self.owner, self.card)
         self.channel = TopUpChannel.objects.create(operator=self.card.plan.operator, kind="app", name="Transfermóvil")
+        self.balance_card = self.add_card(unicom(), name=f"Papá {self.name}", number="+8613012345678")
+        self.plan_change = PlanChange.objects.create(
+            household=self.household,
+            card=self.balance_card,
+            plan_before=self.balance_card.plan,
+            plan_after=self.card.plan,
+            starts_on=today + datetime.timedelta(days=100),
+            by=self.owner,
+        )
         self.account = LinkedAccount.objects.create(
             household=self.household, card=self.card, name=f"WeChat {self.name}"
         )

@@ -73,18 +73,32 @@ PAGES = {
     "cards/<int:pk>/": looks(variants=CARD),
     "cards/<int:pk>/edit/": form(variants=CARD),
     "cards/<int:pk>/start/": form(variants=CARD),
-    "cards/<int:pk>/close/": question(variants=CARD),
+    "cards/<int:pk>/close/": form(variants=CARD),
+    "cards/<int:pk>/plan/": form(variants=CARD),
+    "plan-changes/<int:pk>/cancel/": button(variants=[lambda family: {"pk": family.plan_change.pk}]),
+    "cards/<int:pk>/balance/": looks(variants=[lambda family: {"pk": family.balance_card.pk}]),
+    "cards/<int:pk>/tasks/<slug:kind>/": button(
+        variants=[
+            lambda family, kind=kind: {"pk": family.card.pk, "kind": kind}
+            for kind in ("update_details", "move_accounts", "signal_check")
+        ]
+    ),
     "cards/<int:pk>/accounts/": Page((405, 200), (405, 403), variants=CARD),
     "linked-accounts/<int:pk>/moved/": button(variants=[lambda family: {"pk": family.account.pk}]),
     "cards/<int:pk>/log/": form(variants=CARD),
     "log/<slug:kind>/<int:pk>/correct/": form(variants=RECORDS),
     "log/<slug:kind>/<int:pk>/delete/": question(variants=RECORDS),
+    "payments/": looks(),
+    "payments/csv/": looks(),
     "payments/<int:pk>/receipt/": looks(variants=[lambda family: {"pk": family.payment.pk}]),
     "renewals/start/<int:pk>/": button(variants=CARD),
     "renewals/<int:pk>/": looks(variants=RENEWAL),
     "renewals/<int:pk>/take/": button(variants=RENEWAL),
     "renewals/<int:pk>/abandon/": Page((405, 200), (405, 403), variants=RENEWAL),
     "renewals/<int:pk>/<slug:key>/": Page((200, 200), (200, 403), variants=STEPS),
+    "plans/": looks(),
+    "plans/compare/": looks(),
+    "plans/<slug:slug>/": looks(variants=[lambda family: {"slug": family.card.plan.slug}]),
     "documents/": looks(),
     "documents/new/": form(),
     "documents/<int:pk>/edit/": form(variants=DOCUMENT),
@@ -92,6 +106,9 @@ PAGES = {
     "settings/test/": Page((405, 302), (405, 302)),
     "setup/": open_page(404, 404),
     "household/": looks(),
+    "household/edit/": form(),
+    "household/people/<int:pk>/edit/": form(variants=[lambda family: {"pk": family.person.pk}]),
+    "household/tasks/<slug:kind>/": button(variants=[lambda family: {"kind": "copy_papers"}]),
     "household/people/": Page((405, 200), (405, 403)),
     "household/members/": Page((405, 200), (405, 403)),
     "settings/": own_form(),
@@ -108,6 +125,7 @@ PAGES = {
     "accounts/reauthenticate/": own_form(),
     "language/": open_page(302, 302),
     "admin/login/": Page((404, 404), (404, 404)),
+    "admin/": Page((404, 404), (404, 404)),
 }
 CHANGING = [route for route, page in PAGES.items() if page.look[1] == 403]
 EMPTY = {"csrfmiddlewaretoken": "x"}

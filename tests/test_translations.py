@@ -26,7 +26,7 @@ messages = importlib.util.module_from_spec(specification)
 specification.loader.exec_module(messages)
 
 # What Chinese families write as we do.
-SAME_IN_CHINESE = {"Keepnumber", "SIM", "eSIM"}
+SAME_IN_CHINESE = {"Keepnumber", "SIM", "eSIM", "%(count)s MB", "%(count)s GB"}
 # Shown in every language as it is: the name, and each language's own name, so that its speakers find it.
 NEVER_TRANSLATED = {"Keepnumber", "English", "简体中文", "Español"}
 # Shown when nothing works any more, translations included; it says everything three times.

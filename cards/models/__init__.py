@@ -1,19 +1,26 @@
-from .card import Card, LinkedAccount
+from .card import Card, CardQuerySet, LinkedAccount, PlanChange
 from .catalogue import (
     Confidence,
+    Feature,
     Operator,
     Plan,
     Promotion,
     StepGuide,
     TopUpChannel,
 )
+from .catalogue_change import CatalogueChange
 from .household import Household, HouseholdQuerySet, Member, Person, User
 from .keep_rule import Act, KeepRule, PaidFrom, TopUpStep, Unit
+from .rate import ExchangeRate
 
 __all__ = [
     "Act",
     "Card",
+    "CardQuerySet",
+    "CatalogueChange",
     "Confidence",
+    "ExchangeRate",
+    "Feature",
     "Household",
     "HouseholdQuerySet",
     "KeepRule",
@@ -23,6 +30,7 @@ __all__ = [
     "PaidFrom",
     "Person",
     "Plan",
+    "PlanChange",
     "Promotion",
     "StepGuide",
     "TopUpChannel",

@@ -1,10 +1,12 @@
 """The card: one number on one SIM or eSIM, on one plan."""
 
+from collections.abc import Iterable
 from typing import Self
 
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from cards.encryption import EncryptedTextField
@@ -16,6 +18,12 @@ from .household import Household, HouseholdQuerySet, Member, Person
 class CardQuerySet(HouseholdQuerySet):
     def open(self) -> Self:
         return self.filter(closed_on=None)
+
+    def counted_by(self, plans: Iterable[int]) -> Self:
+        """Those whose dates depend on any of these plans (ids): it is theirs, was theirs, or will be."""
+        ids = list(plans)
+        moved = PlanChange.objects.filter(Q(plan_before__in=ids) | Q(plan_after__in=ids))
+        return self.filter(Q(plan__in=ids) | Q(pk__in=moved.values("card")))
 
 
 class Card(models.Model):
@@ -75,6 +83,7 @@ class Card(models.Model):
     activated_on = models.DateField(_("activated on"), null=True, blank=True)
     notes = models.TextField(_("notes"), blank=True)
     closed_on = models.DateField(_("closed on"), null=True, blank=True)
+    created_at = models.DateTimeField(_("added at"), default=timezone.now, editable=False)
 
     deadline = models.DateField(_("deadline"), null=True, editable=False)
     due_on = models.DateField(_("time to renew from"), null=True, editable=False)
@@ -113,6 +122,49 @@ class Card(models.Model):
                 raise ValidationError(
                     {"number": ValidationError(_("Your household already has a card with this number."), code="twin")}
                 )
+
+
+class PlanChange(models.Model):
+    """A card's move to another plan of its operator, or of another one, from a day on.
+
+    The card's own `plan` is the one that holds now; `applied_at` of None is a change that is still to come. Its acts
+    before `starts_on` count by the plan before, those from that day on by the plan after.
+    """
+
+    household = models.ForeignKey(Household, models.CASCADE, related_name="+", verbose_name=_("household"))
+    card = models.ForeignKey(Card, models.CASCADE, related_name="plan_changes", verbose_name=_("card"))
+    plan_before = models.ForeignKey(Plan, models.PROTECT, related_name="+", verbose_name=_("plan before"))
+    plan_after = models.ForeignKey(Plan, models.PROTECT, related_name="+", verbose_name=_("plan after"))
+    starts_on = models.DateField(_("from"), help_text=_("The first day on which the other plan holds"))
+    by = models.ForeignKey(Member, models.SET_NULL, null=True, related_name="+", verbose_name=_("recorded by"))
+    recorded_at = models.DateTimeField(_("recorded at"), default=timezone.now, editable=False)
+    applied_at = models.DateTimeField(null=True, editable=False)
+
+    objects = HouseholdQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("change of plan")
+        verbose_name_plural = _("changes of plan")
+        ordering = ["starts_on"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["card", "starts_on"],
+                name="plan_change_once_a_day",
+                violation_error_message=_("This card already changes its plan on this day."),
+            ),
+            models.CheckConstraint(
+                name="plan_change_of_two_plans",
+                condition=~Q(plan_before=F("plan_after")),
+                violation_error_message=_("The card is on this plan already."),
+            ),
+        ]
+        indexes = [
+            # send_reminders: changes whose day has come
+            models.Index(fields=["starts_on"], condition=Q(applied_at=None), name="plan_change_to_come"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.card}: {self.plan_after} {self.starts_on}"
 
 
 class LinkedAccount(models.Model):

@@ -23,6 +23,15 @@ class Confidence(models.TextChoices):
     OWN = "own", _("entered by the household")
 
 
+class Feature(models.TextChoices):
+    """What a plan offers beyond calls, SMS and data."""
+
+    VOICEMAIL = "voicemail", _("voicemail")
+    WIFI_CALLING = "wifi_calling", _("calls over Wi-Fi")
+    VIDEO_MEETINGS = "video_meetings", _("video meetings")
+    COMPANY_MAIL = "company_mail", _("company mail")
+
+
 class SharedQuerySet(HouseholdQuerySet):
     """Operators and plans: the shared catalogue, and what a household entered for itself."""
 
@@ -35,7 +44,11 @@ class SharedQuerySet(HouseholdQuerySet):
 
 
 class Operator(models.Model):
-    """A company that gives out numbers. Without a household it is part of the shared catalogue."""
+    """A company that gives out numbers. Without a household it is part of the shared catalogue.
+
+    `shipped` are its terms as the last release had them, None for one that no release names; `offered` those of a
+    release that wait for an administrator's decision, because the operator was edited here. See `cards.catalogue`.
+    """
 
     household = models.ForeignKey(Household, models.CASCADE, null=True, blank=True, verbose_name=_("household"))
     slug = models.SlugField(_("short name"), max_length=60)
@@ -75,6 +88,8 @@ class Operator(models.Model):
     source_url = models.CharField(_("source"), max_length=400, blank=True)
     checked_on = models.DateField(_("checked on"), null=True, blank=True)
     retired_on = models.DateField(_("retired on"), null=True, blank=True)
+    shipped = models.JSONField(null=True, editable=False)
+    offered = models.JSONField(null=True, editable=False)
     edited_at = models.DateTimeField(_("edited at"), null=True, blank=True, editable=False)
 
     objects = SharedQuerySet.as_manager()
@@ -132,7 +147,11 @@ class TopUpChannel(models.Model):
 
 
 class Plan(models.Model):
-    """What the operator sells. Without a household it is part of the shared catalogue."""
+    """What the operator sells. Without a household it is part of the shared catalogue.
+
+    `shipped` and `offered` are as with the operator. `recount_since` is set as long as a change of the rules may not
+    have reached all cards yet.
+    """
 
     class Type(models.TextChoices):
         BASIC = "basic", _("basic")
@@ -159,9 +178,22 @@ class Plan(models.Model):
     data_mb = models.PositiveIntegerField(_("data (MB)"), null=True, blank=True)
     voice_minutes = models.PositiveIntegerField(_("minutes"), null=True, blank=True)
     sms_count = models.PositiveIntegerField(_("SMS"), null=True, blank=True)
+    features = models.JSONField(_("features"), default=list, blank=True, help_text=_("Empty means not known"))
     extras = models.TextField(_("extras"), blank=True)
     receives_abroad = models.BooleanField(
         _("receives SMS abroad"), null=True, blank=True, help_text=_("Unknown means that nobody has found out yet")
+    )
+    port_out_days = models.PositiveSmallIntegerField(
+        _("port-out window (days)"),
+        null=True,
+        blank=True,
+        help_text=_("How long after its end the number can still be taken to another operator; empty means not known"),
+    )
+    refund_days = models.PositiveSmallIntegerField(
+        _("refund window (days)"),
+        null=True,
+        blank=True,
+        help_text=_("How long after the end the balance is paid out on request; empty means not known, 0 means never"),
     )
     confidence = models.CharField(_("confidence"), max_length=6, choices=Confidence, default=Confidence.MEDIUM)
     confidence_reason = models.TextField(_("reason of the confidence"), blank=True)
@@ -174,6 +206,9 @@ class Plan(models.Model):
         blank=True,
         help_text=_("From this day nobody can choose it; cards on it keep it"),
     )
+    recount_since = models.DateTimeField(null=True, editable=False)
+    shipped = models.JSONField(null=True, editable=False)
+    offered = models.JSONField(null=True, editable=False)
     edited_at = models.DateTimeField(_("edited at"), null=True, blank=True, editable=False)
 
     objects = SharedQuerySet.as_manager()
@@ -182,6 +217,12 @@ class Plan(models.Model):
         verbose_name = _("plan")
         verbose_name_plural = _("plans")
         ordering = ["operator__name", "name"]
+        indexes = [
+            # send_reminders: plans whose cards may still have old dates
+            models.Index(
+                fields=["recount_since"], condition=Q(recount_since__isnull=False), name="plan_to_be_recounted"
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["slug"],
@@ -241,7 +282,10 @@ class Promotion(models.Model):
 
 
 class StepGuide(models.Model):
-    """What a step of the walk-through says for one operator or one plan, in one language."""
+    """What a step of the walk-through says for one operator or one plan, in one language.
+
+    The step `let_go` is about giving a number up. `shipped` and `offered` are as with the operator.
+    """
 
     operator = models.ForeignKey(
         Operator, models.CASCADE, null=True, blank=True, related_name="guides", verbose_name=_("operator")
@@ -251,6 +295,9 @@ class StepGuide(models.Model):
     language = models.CharField(_("language"), max_length=10, choices=Member.Language)
     text = models.TextField(_("text"))
     url = models.URLField(_("address"), blank=True)
+    sources = models.JSONField(_("all sources"), default=list, blank=True)
+    shipped = models.JSONField(null=True, editable=False)
+    offered = models.JSONField(null=True, editable=False)
 
     class Meta:
         verbose_name = _("step guide")

@@ -10,6 +10,8 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from cards.money import check_currency
+
 
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
@@ -55,6 +57,23 @@ class Household(models.Model):
     """The family that owns the data."""
 
     name = models.CharField(_("name"), max_length=100)
+    currency = models.CharField(
+        _("currency"),
+        max_length=3,
+        blank=True,
+        validators=[check_currency],
+        help_text=_("Costs are shown in it too, where a rate is known"),
+    )
+    checks_signal = models.BooleanField(
+        _("check the signal"),
+        default=True,
+        help_text=_("Every three months each card is put into a phone, to see that it still finds its network"),
+    )
+    backs_up_papers = models.BooleanField(
+        _("copy important papers"),
+        default=True,
+        help_text=_("Once a year the family makes a safe copy of papers, PUKs and account names"),
+    )
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
 
     class Meta:
@@ -171,6 +190,14 @@ class Person(models.Model):
         verbose_name=_("member"),
         help_text=_("If this person has a login"),
     )
+    address = models.TextField(
+        _("postal address"),
+        max_length=300,
+        blank=True,
+        help_text=_("As the operators have it, to be told when it changes"),
+    )
+    phone = models.CharField(_("phone for contact"), max_length=30, blank=True)
+    email = models.EmailField(_("email for contact"), blank=True)
 
     objects = HouseholdQuerySet.as_manager()
 

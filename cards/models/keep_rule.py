@@ -122,6 +122,11 @@ class KeepRule(models.Model):
     def __str__(self) -> str:
         return f"{self.get_kind_display()}: {self.value} {self.get_unit_display()}"
 
+    @property
+    def ladder(self) -> list["TopUpStep"]:
+        """The steps, the smallest amount first, those of an amount that is not known last."""
+        return sorted(self.steps.all(), key=lambda step: (step.minimum_amount is None, step.minimum_amount or 0))
+
     def clean(self) -> None:
         errors = []
         if self.value is not None and self.value < 1:

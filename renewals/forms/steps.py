@@ -12,6 +12,7 @@ from cards.fields import AmountField, CurrencyField, DayField, form_field
 from cards.models import Act, Card, Member, Person, Plan
 from cards.money import check_currency, format_amount
 from renewals.deadlines import expected_deadline
+from renewals.kept_terms import WalkTerms, walk_terms
 from renewals.models import Document, DocumentCheck, Renewal, RenewalStep
 from renewals.papers import best_of, judge, wanted_kinds
 from renewals.walkthrough import CAN_FAIL
@@ -126,7 +127,7 @@ class ChooseForm(forms.Form):
     def __init__(self, *args: Any, card: Card, member: Member, renewal: Renewal, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.card = card
-        self.options = self._options(card, member)
+        self.options = self._options(card, member, walk_terms(renewal))
         self.fields["option"].choices = [(key, label) for key, (label, *_rest) in self.options.items()]
         self.fields["option"].initial = next(iter(self.options))
         self.fields["currency"].initial = renewal.currency or currency_of(card)
@@ -157,24 +158,24 @@ class ChooseForm(forms.Form):
         return {"plan": plan, "act": act, "amount": amount, "currency": currency}
 
     @staticmethod
-    def _options(card: Card, member: Member) -> dict[str, tuple[str, Plan, str, Decimal | None, str]]:
+    def _options(card: Card, member: Member, terms: WalkTerms) -> dict[str, tuple[str, Plan, str, Decimal | None, str]]:
         options: dict[str, tuple[str, Plan, str, Decimal | None, str]] = {}
         own_act = Act.TOP_UP.value
-        for rule in card.plan.rules.all():
+        for rule in terms.rules:
             own_act = next((act for act in ("top_up", "fee", "plan_purchase") if act in rule.qualifying_acts), own_act)
-            for step in rule.steps.all():
+            for step in rule.ladder:
                 if step.minimum_amount is not None:
                     label = f"{format_amount(step.minimum_amount, step.currency)} · {step.get_channel_display()}"
-                    options[f"step{step.pk}"] = (
+                    options[f"{step.minimum_amount.normalize():f} {step.currency} {step.channel}"] = (
                         label,
                         card.plan,
                         own_act,
                         step.minimum_amount,
                         step.currency,
                     )
-        if card.plan.fee is not None:
-            label = f"{card.plan.name} · {format_amount(card.plan.fee, card.plan.currency)}"
-            options["fee"] = (label, card.plan, own_act, card.plan.fee, card.plan.currency)
+        if terms.plan.fee is not None:
+            label = f"{terms.plan.name} · {format_amount(terms.plan.fee, terms.plan.currency)}"
+            options["fee"] = (label, card.plan, own_act, terms.plan.fee, terms.plan.currency)
         packages = (
             Plan.objects.for_member(member)
             .current()

@@ -1,3 +1,4 @@
+from .changes import LetGo, RuleChange, Task
 from .events import Activity, Payment, Reading, Record, SignalCheck
 from .reminder import Delivery, Reminder, ReminderRun, new_message_id
 from .renewal import Document, DocumentCheck, Renewal, RenewalStep, plan_terms
@@ -7,6 +8,7 @@ __all__ = [
     "Delivery",
     "Document",
     "DocumentCheck",
+    "LetGo",
     "Payment",
     "Reading",
     "Record",
@@ -14,7 +16,9 @@ __all__ = [
     "ReminderRun",
     "Renewal",
     "RenewalStep",
+    "RuleChange",
     "SignalCheck",
+    "Task",
     "new_message_id",
     "plan_terms",
 ]

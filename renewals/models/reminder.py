@@ -113,6 +113,7 @@ class Reminder(models.Model):
         LOST = "lost", _("lost")
         UNKNOWN = "unknown", _("nothing known")
         REVIEW = "review", _("review overdue")
+        RULE = "rule", _("rule of the plan changed")
 
     household = models.ForeignKey(Household, models.CASCADE, related_name="+", verbose_name=_("household"))
     member = models.ForeignKey(Member, models.CASCADE, related_name="+", verbose_name=_("member"))

@@ -20,7 +20,10 @@ class RenewalQuerySet(HouseholdQuerySet):
 
 
 class Renewal(models.Model):
-    """A walk-through of one card. `plan_terms` is a copy: an edited plan never rewrites history."""
+    """A walk-through of one card. `plan_terms` is a copy: an edited plan never rewrites history.
+
+    `keeps_terms`: the rule was changed while this renewal was open, so its acts count by the copy.
+    """
 
     class State(models.TextChoices):
         PREPARING = "preparing", _("preparing")
@@ -51,6 +54,7 @@ class Renewal(models.Model):
         Member, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("finished by")
     )
     plan_terms = models.JSONField(_("terms of the plan"), default=dict)
+    keeps_terms = models.BooleanField(default=False, editable=False)
     plan = models.ForeignKey(
         Plan, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("what is bought")
     )
@@ -212,8 +216,9 @@ class DocumentCheck(models.Model):
 
 def plan_terms(plan: Plan) -> dict[str, Any]:
     """Return the plan as it stands today, in plain values, to be kept with a renewal."""
-    fields = ("kind", "value", "unit", "counts_from", "stack_limit_days", "qualifying_acts", "grace_value",
-              "grace_unit", "recovery_value", "recovery_unit", "life_limit_days")  # fmt: skip
+    fields = ("id", "kind", "value", "unit", "counts_from", "stack_limit_days", "qualifying_acts", "grace_value",
+              "grace_unit", "grace_acts", "recovery_value", "recovery_unit", "life_limit_days", "lead_days",
+              "buffer_days")  # fmt: skip
     return {
         "plan": plan.name,
         "operator": plan.operator.name,
@@ -230,7 +235,7 @@ def plan_terms(plan: Plan) -> dict[str, Any]:
                         "value": step.value,
                         "unit": step.unit,
                     }
-                    for step in rule.steps.all()
+                    for step in rule.ladder
                 ]
             }
             for rule in plan.rules.all()

@@ -17,6 +17,8 @@ from django.utils import timezone
 from tqdm import tqdm
 
 from renewals.models import Delivery, ReminderRun
+from renewals.plan_changes import apply_due_changes
+from renewals.rule_changes import recount_pending
 
 from .mail import render
 from .planning import members_due, plan_member
@@ -81,6 +83,7 @@ def run_once(period: int | None, clock: Callable[[], datetime.datetime] = timezo
     run = ReminderRun.objects.create(started_at=clock(), period=period)
     postman = Postman()
     try:
+        _bring_up_to_date(clock())
         for member in list(members_due(clock())):
             try:
                 plan_member(member, clock())
@@ -103,6 +106,19 @@ def run_once(period: int | None, clock: Callable[[], datetime.datetime] = timezo
     run.save(update_fields=["finished_at"])
     ReminderRun.objects.filter(started_at__lt=run.started_at - datetime.timedelta(days=30)).delete()
     return run
+
+
+def _bring_up_to_date(now: datetime.datetime) -> None:
+    """Let the cards follow what was changed around them, before anything is said about them.
+
+    A plan whose day has come holds from today; dates that a changed rule has not reached yet, as its computation was
+    cut off, are computed. A fault here stops no mail: the next run tries again.
+    """
+    for act in (apply_due_changes, recount_pending):
+        try:
+            act(now)
+        except Exception:
+            logger.exception("%s failed; the next run tries again.", act.__name__)
 
 
 def claim_next(now: datetime.datetime) -> Delivery | None:

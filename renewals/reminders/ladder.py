@@ -20,6 +20,8 @@ LONG_GRACE_AFTER = 30
 RECOVERY_EVERY = 7
 UNKNOWN_EVERY = 14
 REVIEW_EVERY = 2
+# A member who was not there when a rule changed is not told of it for ever.
+CHANGE_IS_NEWS = 30
 
 
 class Part(enum.Enum):
@@ -81,6 +83,16 @@ def review_moment(follow_up_on: datetime.date, today: datetime.date) -> Moment |
     return Moment("review", follow_up_on, _last_step(follow_up_on, today, REVIEW_EVERY))
 
 
+def change_moment(changed_on: datetime.date, new_deadline: datetime.date | None, today: datetime.date) -> Moment | None:
+    """Return the moment to tell that a rule was changed on a day; None once that is no news any more.
+
+    `new_deadline` of None is not known. A second change of one day has another deadline, and so a moment of its own.
+    """
+    if today > changed_on + datetime.timedelta(days=CHANGE_IS_NEWS):
+        return None
+    return Moment("rule", new_deadline or changed_on, changed_on)
+
+
 def next_day(dates: Standing, today: datetime.date, level: str, part: Part) -> datetime.date | None:
     """Return the first day after `today` on which this card is spoken of; None when no day is set.
 
@@ -99,7 +111,7 @@ def next_day(dates: Standing, today: datetime.date, level: str, part: Part) -> d
 
 def worst_first(moment: Moment) -> tuple[int, datetime.date]:
     """Sort the lines of a mail: what can still be saved today before what has time."""
-    order: Sequence[str] = ("grace", "recovery", "lost", "deadline", "review", "unknown")
+    order: Sequence[str] = ("grace", "recovery", "lost", "deadline", "rule", "review", "unknown")
     return order.index(moment.kind), moment.about_on
 
 

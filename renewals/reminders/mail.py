@@ -14,7 +14,7 @@ from django.utils.translation import ngettext
 
 from renewals.deadlines import stage_of
 from renewals.models import Delivery, Reminder
-from renewals.words import rule_of, say_days_left, say_now, say_otherwise, say_what_to_do
+from renewals.words import rule_of, say_days_left, say_now, say_otherwise, say_rule_change, say_what_to_do
 
 from .planning import Line, current_lines, next_mail
 
@@ -72,8 +72,9 @@ def _still_true(delivery: Delivery, now: datetime.datetime) -> list[Line]:
 def _subject(lines: list[Line]) -> str:
     """Return the worst thing, in at most 60 characters."""
     first = lines[0]
-    if first.moment.kind in {"unknown", "review"}:
+    if first.moment.kind in {"unknown", "review", "rule"}:
         worst = {
+            "rule": _("%(card)s: the rule of its plan has changed"),
             "unknown": _("%(card)s: until when is it valid?"),
             "review": _("%(card)s: was the renewal accepted?"),
         }[first.moment.kind] % {"card": first.card.name}
@@ -105,6 +106,7 @@ def _facts(line: Line) -> dict[str, object]:
         "card": card,
         "kind": line.moment.kind,
         "stage": stage,
+        "change": say_rule_change(line.change) if line.change else "",
         "now": say_now(card, stage),
         "otherwise": "" if stage in {"grace", "recovery", "lost"} else say_otherwise(card),
         "days_left": say_days_left(card.deadline, line.today) if card.deadline else "",

@@ -12,19 +12,23 @@ from django.db.models import Q
 
 from cards.models import Card, Member
 from renewals.deadlines import kept_dates, today_for
-from renewals.models import Delivery, Reminder, Renewal, new_message_id
+from renewals.models import Delivery, Reminder, Renewal, RuleChange, new_message_id
 
-from .ladder import Moment, Part, due_moment, next_day, review_moment, worst_first
+from .ladder import Moment, Part, change_moment, due_moment, next_day, review_moment, worst_first
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a mail: the card, the moment that has come, and the day it is counted from."""
+    """One line of a mail: the card, the moment that has come, and the day it is counted from.
+
+    `change` is what a change of the rule did to the dates, where the line is about that.
+    """
 
     card: Card
     moment: Moment
     today: datetime.date
     renewal: Renewal | None
+    change: RuleChange | None = None
 
 
 def members_due(now: datetime.datetime) -> models.QuerySet[Member]:
@@ -85,11 +89,14 @@ def current_lines(member: Member, now: datetime.datetime) -> list[Line]:
         if renewal and renewal.follow_up_at and renewal.state == Renewal.State.AWAITING:
             moments.append(review_moment(renewal.follow_up_at.astimezone(member.zone).date(), today))
         lines += [Line(card, moment, today, renewal) for moment in moments if moment]
+        for change in card.rule_changes.all():
+            if moment := change_moment(change.changed_on, change.new_deadline, today):
+                lines.append(Line(card, moment, today, renewal, change))
     return sorted(lines, key=lambda line: worst_first(line.moment))
 
 
 def watched_cards(member: Member) -> Iterable[Card]:
-    """Return the open cards of the member's household with what a mail says about them, in four queries."""
+    """Return the open cards of the member's household with what a mail says about them, in five queries."""
     return (
         Card.objects.for_member(member)
         .open()
@@ -97,6 +104,7 @@ def watched_cards(member: Member) -> Iterable[Card]:
         .prefetch_related(
             "plan__rules__steps",
             "linked_accounts",
+            "rule_changes",
             models.Prefetch("renewals", Renewal.objects.open().select_related("taken_by")),
         )
     )

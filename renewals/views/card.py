@@ -2,6 +2,7 @@ import datetime
 
 from django.contrib import messages
 from django.db import IntegrityError, transaction
+from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -10,18 +11,27 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from cards.access import fetch, fetch_to_change, manager_of, member_of
 from cards.forms import CardForm, LinkedAccountForm, NumberForm, OwnPlanForm
-from cards.models import Card, LinkedAccount, Member
+from cards.models import Card, LinkedAccount, Member, PlanChange
 from cards.numbers import country_of
 from renewals import words
 from renewals.deadlines import kept_dates, recompute_card, stage_of, today_for
 from renewals.forms.records import FirstForm
 from renewals.history import history_of, mark_of, newest_of
+from renewals.leaving import say_windows
 from renewals.lifeline import lifeline, shared_scale
+from renewals.models import LetGo
+from renewals.plan_changes import correct_plan
+from renewals.tasks import open_tasks
 
 
 def card_today(member: Member, card: Card) -> datetime.date:
     """Return the day to count from for this card and member; the one place where these views read the clock."""
     return today_for(member, card.plan.operator.country, timezone.now())
+
+
+def own_today(member: Member) -> datetime.date:
+    """Return the member's own day, which counts for what is due in no operator's country."""
+    return timezone.now().astimezone(member.zone).date()
 
 
 def has_news(request: HttpRequest, card: Card) -> bool:
@@ -46,11 +56,14 @@ def has_news(request: HttpRequest, card: Card) -> bool:
 def card_page(request: HttpRequest, pk: int) -> HttpResponse:
     """One number: what to do now, the rule, its lifeline, what hangs on it, its history."""
     rows = Card.objects.select_related("plan__operator", "person", "responsible", "deputy")
-    card = fetch(request, rows.prefetch_related("plan__rules__steps", "linked_accounts"), pk)
-    today = card_today(member_of(request), card)
+    changes = PlanChange.objects.select_related("plan_before__operator", "plan_after__operator", "by")
+    rows = rows.prefetch_related("plan__rules__steps", "linked_accounts", Prefetch("plan_changes", changes))
+    card, member = fetch(request, rows, pk), member_of(request)
+    today = card_today(member, card)
     stage, dates = stage_of(card, today), kept_dates(card)
     scale = shared_scale([dates], today)
-    rule = words.rule_of(card)
+    rule, history = words.rule_of(card), history_of(card)
+    departure = next((entry.row for entry in history if isinstance(entry.row, LetGo)), None) if card.closed_on else None
     return render(
         request,
         "renewals/card.html",
@@ -64,12 +77,19 @@ def card_page(request: HttpRequest, pk: int) -> HttpResponse:
             "otherwise": words.say_otherwise(card),
             "rule": words.say_rule(rule, card.plan),
             "is_use": rule is not None and rule.kind == "activity",
+            "has_charges": any(rule.kind == "fee_from_balance" for rule in card.plan.rules.all()),
             "source": words.say_source(card),
+            "last_checked": words.say_last_checked(card.plan) if words.facts_are_old(card.plan, today) else "",
+            "has_source": card.plan.source_url.startswith(("https://", "http://")),
+            "planned": next((change for change in card.plan_changes.all() if change.applied_at is None), None),
+            "departure": departure,
+            "windows": say_windows(card, departure.ends_on) if departure else [],
+            "todos": [todo for todo in open_tasks(member, [card], own_today(member)) if todo.card],
             "line": lifeline(dates, today, scale),
             "months": scale.months(),
             "renewal": card.renewals.open().select_related("taken_by").first(),
             "balance": card.readings.valid().exclude(balance=None).select_related("by").first(),
-            "history": history_of(card),
+            "history": history,
             "account_form": LinkedAccountForm(),
         },
     )
@@ -118,25 +138,6 @@ def start_card(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "renewals/card_start.html", {"card": card, "form": form, "rule": rule, "known": known})
 
 
-@require_http_methods(["GET", "POST"])
-def close_card(request: HttpRequest, pk: int) -> HttpResponse:
-    """Close a card, or open a closed one again; its history stays either way."""
-    card = fetch_to_change(request, Card.objects.select_related("plan__operator"), pk)
-    if request.method == "GET":
-        return render(request, "renewals/card_close.html", {"card": card})
-    # What to do is sent along: somebody else may have done it since the page was shown.
-    is_opening = request.POST.get("do") == "open"
-    card.closed_on = None if is_opening else card.closed_on or card_today(member_of(request), card)
-    try:
-        with transaction.atomic():
-            card.save(update_fields=["closed_on"])
-    except IntegrityError:
-        messages.error(request, _("Another open card has this number already. Close that one first."))
-        return redirect("card", card.pk)
-    messages.success(request, _("The card is closed.") if card.closed_on else _("The card is open again."))
-    return redirect("dashboard")
-
-
 @require_POST
 def add_account(request: HttpRequest, pk: int) -> HttpResponse:
     """Write down an account that hangs on the number."""
@@ -171,7 +172,10 @@ def _save_card(request: HttpRequest, member: Member, card: Card | None) -> HttpR
             if has_own_plan:
                 form.instance.plan = own_plan.save(member.household, country_of(form.cleaned_data["number"]))
             card = form.save()
-            recompute_card(card)
+            if is_new:
+                recompute_card(card)
+            else:
+                correct_plan(card, card.plan)
     except IntegrityError:
         form.add_error("number", _("Your household already has a card with this number."))
         return _card_form(request, form, own_plan)

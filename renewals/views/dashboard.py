@@ -22,10 +22,13 @@ from renewals.models import Delivery, Renewal
 from renewals.reminders.health import Pulse, reminder_health
 from renewals.reminders.ladder import next_day
 from renewals.reminders.planning import part_of
+from renewals.tasks import open_tasks
 
 URGENCY = [Stage.GRACE, Stage.URGENT, Stage.RECOVERY, Stage.UNKNOWN, Stage.DUE, Stage.LOST, Stage.ACTIVE]
 NEEDS_SOMEBODY = URGENCY[:5]
 SOON = datetime.timedelta(days=30)
+# So many small things are listed; the others stand on the pages of their cards.
+MOST_TODOS = 5
 
 
 @dataclass
@@ -103,12 +106,16 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         row.line = lifeline(kept_dates(row.card), row.today, scale)
     health = reminder_health(now)
     failed = Delivery.objects.for_member(member).unanswered()
+    todos = open_tasks(member, everything, local)
     return render(
         request,
         "renewals/dashboard.html",
         {
             "rows": rows,
             "closed": closed,
+            "todos": todos[:MOST_TODOS],
+            "more_todos": len(todos) - MOST_TODOS,
+            "todo_count": len(todos),
             "waiting": sum(row.needs_somebody for row in rows),
             "first": rows[0] if rows else None,
             "today": local,

@@ -19,6 +19,7 @@ from cards.models import Member, Promotion, StepGuide
 from renewals import walkthrough, words
 from renewals.deadlines import why_not_counted
 from renewals.forms.steps import FollowUpForm, RejectForm, RevisionForm, SkipForm, step_form
+from renewals.kept_terms import WalkTerms, walk_terms
 from renewals.models import Renewal, RenewalStep
 from renewals.walkthrough import RenewalClosed, StaleStep
 
@@ -56,6 +57,11 @@ class Desk:
     @cached_property
     def follow_up_form(self) -> FollowUpForm:
         return FollowUpForm(self._sent("wait"), today=self.today, prefix="wait")
+
+    @cached_property
+    def terms(self) -> WalkTerms:
+        """The plan and rules this renewal goes by."""
+        return walk_terms(self.renewal)
 
     @property
     def seen_revision(self) -> int:
@@ -140,8 +146,7 @@ def _done(desk: Desk) -> HttpResponse | None:
         elif step.key in {Key.PAY, Key.ACT}:
             desk.form.save()
     if step.key in {Key.PAY, Key.ACT} and (reason := why_not_counted(renewal.card, desk.form.instance)):
-        rule = words.rule_of(renewal.card)
-        messages.warning(desk.request, words.say_why_unchanged(reason, rule, renewal.card.plan))
+        messages.warning(desk.request, words.say_why_unchanged(reason, desk.terms.rule, desk.terms.plan))
     return desk.go_on()
 
 
@@ -211,7 +216,7 @@ def _step_page(desk: Desk) -> HttpResponse:
             "holder": renewal.holder(timezone.now()),
             "days_left": words.say_days_left(card.deadline, desk.today) if card.deadline else "",
             "otherwise": words.say_otherwise(card),
-            "rule": words.say_rule(words.rule_of(card), card.plan),
+            "rule": words.say_rule(desk.terms.rule, desk.terms.plan),
             "guides": _guides(desk),
             "recorded": renewal.record_of(step.key),
             "previous": previous.key if previous else None,
@@ -229,20 +234,20 @@ def _only_here(desk: Desk) -> dict[str, Any]:
     if key in {Key.PAY, Key.VISIT}:
         return {"channels": list(operator.channels.all())}
     if key == Key.BALANCE:
-        return {"channels": list(operator.channels.all()), **_fee_due(desk.renewal)}
+        return {"channels": list(operator.channels.all()), **_fee_due(desk)}
     if key == Key.CONFIRM:
         return {"payment": desk.renewal.record_of(Key.PAY)}
     if key == Key.ACT:
-        rule = words.rule_of(desk.renewal.card)
+        rule = desk.terms.rule
         counting = set(rule.qualifying_acts) if rule else set()
         not_counting = words.say_acts_that_do_not_count(counting)
         return {"counting": words.say_acts(counting), "not_counting": not_counting}
     return {}
 
 
-def _fee_due(renewal: Renewal) -> dict[str, Any]:
+def _fee_due(desk: Desk) -> dict[str, Any]:
     """Return the next fee, the balance seen in this renewal, and by how much it is short; nothing where not known."""
-    plan, seen = renewal.card.plan, renewal.record_of(Key.BALANCE)
+    plan, seen = desk.terms.plan, desk.renewal.record_of(Key.BALANCE)
     if plan.fee is None:
         return {}
     balance = seen.balance if seen and seen.currency == plan.currency else None

@@ -22,7 +22,9 @@ PAGES = {
     "card_new": ["/cards/new/"],
     "card_edit": ["/cards/{urgent}/edit/"],
     "card_start": ["/cards/{unknown}/start/", "/cards/{due}/start/", "/cards/{grace}/start/"],
-    "card_close": ["/cards/{active}/close/", "/cards/{closed}/close/"],
+    "card_close": ["/cards/{active}/close/", "/cards/{urgent}/close/", "/cards/{closed}/close/"],
+    "plan_change": ["/cards/{urgent}/plan/"],
+    "balance": ["/cards/{saver}/balance/", "/cards/{saver}/balance/?until=2027-06-01"],
     "log": [f"/cards/{{urgent}}/log/?kind={kind}" for kind in RECORDS],
     "correct": [f"/log/{kind}/{{{kind}}}/correct/" for kind in RECORDS],
     "delete_record": [f"/log/{kind}/{{{kind}}}/delete/" for kind in RECORDS],
@@ -34,11 +36,24 @@ PAGES = {
         "/renewals/{awaiting}/pay/",
         "/renewals/{awaiting}/confirm/",
     ],
+    "plans": [
+        "/plans/",
+        "/plans/?need=data&where=CN&papers=passport&often=half_year",
+        "/plans/?q=nothing-of-this-name",
+    ],
+    "plans_compare": [
+        "/plans/compare/",
+        "/plans/compare/?plan=cu-cubacel-permanent&plan=gb-giffgaff-payg&plan=cn-unicom-8&plan=hk-clubsim",
+    ],
+    "plan": ["/plans/cu-cubacel-permanent/", "/plans/hk-sosim/", "/plans/cu-cubacel-tur-plus/"],
+    "payments": ["/payments/", "/payments/?currency=CUP", "/payments/?year=1999"],
     "documents": ["/documents/"],
     "document_new": ["/documents/new/"],
     "document_edit": ["/documents/{document}/edit/"],
     "document_delete": ["/documents/{document}/delete/"],
     "household": ["/household/"],
+    "household_edit": ["/household/edit/"],
+    "person_edit": ["/household/people/{person}/edit/"],
     "settings": ["/settings/"],
     "account_change_password": ["/accounts/password/change/"],
     "account_set_password": ["/accounts/password/set/"],
@@ -67,6 +82,10 @@ NOT_PAGES = {
     "account_add": "/cards/{urgent}/accounts/",
     "account_move": "/linked-accounts/{account}/moved/",
     "receipt": "/payments/{receipt}/receipt/",
+    "payments_csv": "/payments/csv/",
+    "plan_change_cancel": "/plan-changes/{planned}/cancel/",
+    "task_close": "/cards/{urgent}/tasks/signal_check/",
+    "household_task_close": "/household/tasks/copy_papers/",
     "renewal_start": "/renewals/start/{urgent}/",
     "renewal_take": "/renewals/{preparing}/take/",
     "renewal_abandon": "/renewals/{preparing}/abandon/",
@@ -87,7 +106,7 @@ from allauth.account.utils import user_pk_to_url_str
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.utils import timezone
-from cards.models import Card, LinkedAccount, Member, Plan
+from cards.models import Card, LinkedAccount, Member, Person, Plan, PlanChange
 from renewals.deadlines import recompute_card, stage_of, today_for
 from renewals.models import Activity, Document, Payment, Reading, Renewal, SignalCheck
 from renewals.walkthrough import start_renewal
@@ -108,10 +127,15 @@ add("gb-giffgaff-payg", "+447400111003", -3)
 found = {stage_of(card, today_for(owner, card.plan.operator.country, now)).value: card
          for card in Card.objects.select_related("plan__operator")}
 start_renewal(found["urgent"], owner, now)
+saver = Card.objects.get(plan__slug="cn-unicom-8")
+planned = PlanChange.objects.create(household=owner.household, card=saver, plan_before=saver.plan,
+                                    plan_after=Plan.objects.get(slug="cn-telecom-5"), by=owner,
+                                    starts_on=now.date() + timedelta(days=200))
 using = start_renewal(found["due"], owner, now)
 ids = {stage: card.pk for stage, card in found.items()}
 ids |= {renewal.state: renewal.pk for renewal in Renewal.objects.exclude(pk=using.pk)}
 ids |= {"using": using.pk, "document": Document.objects.first().pk, "account": LinkedAccount.objects.first().pk}
+ids |= {"saver": saver.pk, "planned": planned.pk, "person": Person.objects.first().pk}
 ids |= {"receipt": Payment.objects.exclude(receipt="").first().pk}
 for kind, model in {"payment": Payment, "activity": Activity, "reading": Reading, "signal": SignalCheck}.items():
     ids[kind] = model.objects.filter(corrected_by=None).first().pk if kind != "signal" else model.objects.first().pk

@@ -9,8 +9,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from cards.catalogue import CATALOGUE, CatalogueError, load_catalogue
-from cards.models import Card, Household, KeepRule, Operator, Plan, TopUpChannel, TopUpStep
+from cards.catalogue import CATALOGUE, CatalogueError, Loaded, load_catalogue
+from cards.models import Card, Household, KeepRule, Operator, Plan, StepGuide, TopUpChannel
+
+from .acme import GOOD, change, contents
 
 pytestmark = pytest.mark.django_db
 
@@ -28,67 +30,6 @@ SHARED = [
     "ph-smart-prepaid", "ph-globe-prepaid", "mo-ct-easypass", "mo-ctm-prepaid", "my-hotlink-pantas",
 ]  # fmt: skip
 
-GOOD = """\
-version: 1
-operators:
-- slug: acme
-  name: Acme
-  country: CU
-  website: https://acme.example
-  balance_code: '*222#'
-  requires_document: true
-  document_kinds: [passport]
-  channels:
-  - {kind: app, name: Acme app}
-  source_url: https://acme.example/terms
-  checked_on: 2026-11-22
-  plans:
-  - slug: acme-line
-    name: Line
-    type: basic
-    fee: 2
-    currency: CUP
-    period_value: 1
-    period_unit: months
-    extras: Nothing more.
-    receives_abroad: null
-    confidence: medium
-    confidence_reason: One page.
-    source: https://acme.example/terms
-    checked: 2026-11-22
-    sources:
-    - {url: https://acme.example/terms, kind: carrier, date: '2026-09', read: true}
-    rules:
-    - kind: top_up
-      value: 330
-      unit: days
-      counts_from: event
-      qualifying_acts: [top_up, plan_purchase]
-      grace_value: 30
-      grace_unit: days
-      steps:
-      - {minimum_amount: 100, currency: CUP, channel: inside, value: 330, unit: days}
-      - {minimum_amount: 250, currency: CUP, channel: abroad, value: 330, unit: days}
-"""
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "cu.yaml").write_text(GOOD, encoding="utf-8")
-    return tmp_path
-
-
-def change(folder: Path, old: str, new: str) -> None:
-    """Replace a piece of the file that stands in it once."""
-    text = (folder / "cu.yaml").read_text(encoding="utf-8")
-    assert text.count(old) == 1
-    (folder / "cu.yaml").write_text(text.replace(old, new), encoding="utf-8")
-
-
-def contents() -> list[list[tuple[object, ...]]]:
-    models = (Operator, TopUpChannel, Plan, KeepRule, TopUpStep)
-    return [list(model.objects.order_by("pk").values_list()) for model in models]
-
 
 def only_rule(slug: str) -> KeepRule:
     return KeepRule.objects.get(plan__slug=slug)
@@ -103,7 +44,8 @@ def test_load_catalogue_loads_every_shared_plan() -> None:
     assert set(SHARED) - set(Plan.objects.values_list("slug", flat=True)) == set()
     assert loaded.created == Operator.objects.count() + Plan.objects.count()
     assert set(loaded.plans_changed) == set(Plan.objects.values_list("pk", flat=True))
-    assert (loaded.updated, loaded.unchanged, loaded.kept_edited) == (0, 0, 0)
+    assert (loaded.updated, loaded.unchanged, loaded.kept_edited, loaded.retired, loaded.offered) == (0, 0, 0, 0, 0)
+    assert loaded.guides == StepGuide.objects.count()
 
 
 @pytest.mark.parametrize("slug", ["etecsa", "cubacel", "gsm-service"])
@@ -234,19 +176,35 @@ def test_an_unknown_amount_is_unknown_and_not_zero() -> None:
     assert not Plan.objects.filter(fee=0).exists()
 
 
+def test_windows_and_features_are_known_only_where_a_source_names_them() -> None:
+    load_catalogue()
+    assert dict(Plan.objects.exclude(port_out_days=None).values_list("slug", "port_out_days")) == {
+        "gb-giffgaff-payg": 30
+    }
+    assert dict(Plan.objects.exclude(refund_days=None).values_list("slug", "refund_days")) == {
+        "ca-speakout": 0,
+        "mo-ctm-prepaid": 0,
+    }
+    assert {plan.slug: plan.features for plan in Plan.objects.all() if plan.features} == {
+        "gb-giffgaff-payg": ["wifi_calling"],
+        "gb-o2-classic-payg": ["wifi_calling"],
+        "gb-ee-payg": ["voicemail"],
+        "us-tello-payg": ["wifi_calling"],
+        "us-redpocket-annual": ["wifi_calling"],
+        "us-redpocket-ebay": ["wifi_calling"],
+    }
+
+
 # A second load
 
 
 def test_a_second_load_writes_nothing() -> None:
     first = load_catalogue()
     before = contents()
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
+    with CaptureQueriesContext(connection) as queries:
         second = load_catalogue()
     assert [query["sql"] for query in queries if query["sql"].startswith(("INSERT", "UPDATE", "DELETE"))] == []
-    assert (second.created, second.updated, second.kept_edited, second.plans_changed) == (0, 0, 0, [])
-    assert second.unchanged == first.created
+    assert second == Loaded(unchanged=first.created)
     assert contents() == before
 
 
@@ -341,25 +299,13 @@ def test_channels_become_those_of_the_file(folder: Path) -> None:
     assert TopUpChannel.objects.get() == kept
 
 
-def test_what_an_administrator_edited_is_kept(folder: Path) -> None:
-    load_catalogue(folder)
-    Operator.objects.update(name="Mine", edited_at=timezone.now())
-    Plan.objects.update(name="Mine too", edited_at=timezone.now())
-    before = contents()
-    change(folder, "value: 330\n      unit", "value: 300\n      unit")
-    change(folder, "name: Acme app", "name: Other app")
-    loaded = load_catalogue(folder)
-    assert (loaded.kept_edited, loaded.updated, loaded.unchanged, loaded.plans_changed) == (2, 0, 0, [])
-    assert contents() == before
-
-
 def test_a_plan_is_loaded_although_its_operator_was_edited(folder: Path) -> None:
     load_catalogue(folder)
-    Operator.objects.update(edited_at=timezone.now())
+    Operator.objects.update(name="Mine", edited_at=timezone.now())
     change(folder, "name: Line", "name: Long line")
     loaded = load_catalogue(folder)
     assert (loaded.kept_edited, loaded.updated) == (1, 1)
-    assert Plan.objects.get().name == "Long line"
+    assert (Operator.objects.get().name, Plan.objects.get().name) == ("Mine", "Long line")
 
 
 def test_a_household_s_own_rows_of_the_same_name_are_not_touched(folder: Path) -> None:
@@ -371,13 +317,6 @@ def test_a_household_s_own_rows_of_the_same_name_are_not_touched(folder: Path) -
     plan.refresh_from_db()
     assert (operator.name, plan.name, plan.operator) == ("Our Acme", "Our line", operator)
     assert Plan.objects.get(household=None).operator == Operator.objects.get(household=None)
-
-
-def test_a_plan_that_the_files_no_longer_name_stays(folder: Path) -> None:
-    load_catalogue(folder)
-    change(folder, "slug: acme-line", "slug: acme-other-line")
-    assert load_catalogue(folder).created == 1
-    assert set(Plan.objects.values_list("slug", flat=True)) == {"acme-line", "acme-other-line"}
 
 
 def test_a_parent_may_stand_after_its_brand(folder: Path) -> None:
@@ -426,6 +365,7 @@ BAD = [
         "    checked: 11/22/2026",
         "line 27, checked: Write the day as year-month-day",
     ),
+    ("    checked: 2026-11-22", "    checked: 20261122", "line 27, checked: Write the day as year-month-day"),
     ("    checked: 2026-11-22", "    checked: 2926-11-22", "line 27, checked: This year cannot be right."),
     ("kind: carrier", "kind: hearsay", "line 29, kind: Select a valid choice."),
     ("date: '2026-09'", "date: autumn", "line 29, date: Write a year, a month or a day"),
@@ -435,7 +375,7 @@ BAD = [
     (
         "value: 330\n      unit",
         "value: 0\n      unit",
-        "line 32, value: Ensure this value is greater than or equal",
+        "line 32, value: A rule keeps a number for at least one day.",
     ),
     ("value: 330\n      unit", "value: 1.5\n      unit", "line 32, value: Enter a whole number."),
     ("[top_up, plan_purchase]", "[]", "line 35, qualifying_acts: Say which acts count."),
@@ -444,7 +384,7 @@ BAD = [
     ("[top_up, plan_purchase]", "top_up", "line 35, qualifying_acts: Write a list"),
     ("grace_value: 30", "grace_value: []", "line 36, grace_value: Write one value here."),
     ("grace_value: 30", "grace_value: 1:30", "line 36, grace_value: Enter a whole number."),
-    ("grace_value: 30", "grace_value: -1", "line 36, grace_value: Ensure this value"),
+    ("grace_value: 30", "grace_value: -1", "line 36, grace_value: Grace cannot end before the deadline."),
     ("grace_unit: days", "grace_acts: [dance]", "line 37, grace_acts: Not known: dance."),
     ("grace_unit: days", "lead_days: 3", "line 37, lead_days: The lead cannot be shorter than the buffer."),
     ("grace_unit: days", "life_limit_days: 0", "line 37, life_limit_days: A limit is at least one day"),
@@ -455,7 +395,7 @@ BAD = [
         "line 40, minimum_amount: The ladder",
     ),
     ("channel: abroad", "channel: moon", "line 40, channel: Select a valid choice."),
-    ("inside, value: 330", "inside, value: 0", "line 39, value: Ensure"),
+    ("inside, value: 330", "inside, value: 0", "line 39, value: A step keeps a number for at least one day."),
     ("website: https://acme.example\n", "website: acme\n", "line 6, website: Enter a valid URL."),
     (
         "website: https://acme.example\n",
@@ -600,7 +540,8 @@ def test_load_catalogue_command_says_what_it_did(folder: Path) -> None:
     out = StringIO()
     call_command("load_catalogue", folder=folder, stdout=out)
     assert out.getvalue() == (
-        "Catalogue: 2 created, 0 updated, 0 unchanged, 0 kept as edited; 0 cards have new dates.\n"
+        "Catalogue: 2 created, 0 updated, 0 unchanged, 0 kept as edited, 0 to decide, 0 retired, "
+        "0 guides changed; 0 cards have new dates.\n"
     )
 
 
@@ -620,6 +561,23 @@ def test_load_catalogue_command_computes_the_cards_of_a_changed_plan_anew(folder
     call_command("load_catalogue", folder=folder, stdout=out)
     card.refresh_from_db()
     assert (card.deadline, card.grace_ends_on) == (datetime.date(2026, 12, 27), datetime.date(2027, 2, 25))
+    assert "1 cards have new dates" in out.getvalue()
+
+
+def test_load_catalogue_command_computes_what_an_interrupted_run_left_behind(folder: Path) -> None:
+    call_command("load_catalogue", folder=folder, stdout=StringIO())
+    household = Household.objects.create(name="Ours")
+    card = Card.objects.create(household=household, name="Red phone", number="+5352345678", plan=Plan.objects.get())
+    day = datetime.date(2026, 1, 31)
+    card.payments.create(household=household, amount=100, currency="CUP", paid_on=day, confirmed_on=day)
+    change(folder, "grace_value: 30", "grace_value: 60")
+    assert load_catalogue(folder).updated == 1
+    out = StringIO()
+    call_command("load_catalogue", folder=folder, stdout=out)
+    card.refresh_from_db()
+    assert card.grace_ends_on == datetime.date(2027, 2, 25)
+    assert Plan.objects.get().recount_since is None
+    assert "2 unchanged" in out.getvalue()
     assert "1 cards have new dates" in out.getvalue()
 
 

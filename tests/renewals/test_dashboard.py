@@ -174,7 +174,7 @@ def fill(family, cards):
 @pytest.mark.parametrize("cards", [1, 100])
 def test_dashboard_asks_the_database_equally_often(family, browser, cards, django_assert_num_queries):
     fill(family, cards)
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(13):
         page = browser.get("/")
     assert len(names_of(page)) == cards - cards // 10
 

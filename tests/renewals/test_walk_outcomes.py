@@ -336,7 +336,7 @@ def test_record_and_step_ask_the_database_equally_often(family, browser, rows, d
         )
     with django_assert_num_queries(10):
         browser.get(f"/renewals/{renewal.pk}/")
-    with django_assert_num_queries(23):
+    with django_assert_num_queries(24):
         browser.get(f"/renewals/{renewal.pk}/pay/")
 
 

@@ -57,7 +57,7 @@ def walk_to_pay(client, renewal, today):
     save_step(client, renewal, "visit")
     save_step(client, renewal, "sign_in", note="the app")
     rung = renewal.card.plan.rules.get().steps.first()
-    save_step(client, renewal, "choose", option=f"step{rung.pk}")
+    save_step(client, renewal, "choose", option=f"{rung.minimum_amount:.0f} {rung.currency} {rung.channel}")
     return pay(client, renewal, today)
 
 
@@ -86,7 +86,7 @@ def test_eight_steps_of_a_top_up_lead_to_the_record(family, browser):
     assert place(save_step(browser, renewal, "visit", note="the shop is open")) == "sign_in"
     assert place(save_step(browser, renewal, "sign_in")) == "choose"
     rung = card.plan.rules.get().steps.first()
-    page = save_step(browser, renewal, "choose", option=f"step{rung.pk}")
+    page = save_step(browser, renewal, "choose", option=f"{rung.minimum_amount:.0f} {rung.currency} {rung.channel}")
     assert (place(page), str(open_renewal(card).amount)) == ("pay", "100.00")
     assert 'value="100.00"' in field_of(page, "amount")
     page = pay(browser, renewal, today, reference="A-17")

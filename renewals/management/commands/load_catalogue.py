@@ -5,40 +5,45 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
+from tqdm import tqdm
 
 from cards.catalogue import CATALOGUE, CatalogueError, load_catalogue
-from cards.models import Card
-from renewals.deadlines import recompute_cards
+from renewals.rule_changes import recount_pending
 
 
 class Command(BaseCommand):
-    help = "Loads operators and plans from the catalogue's files; a second run changes nothing."
+    help = "Loads operators, plans and guides from the catalogue's files; a second run changes nothing."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--folder", type=Path, default=CATALOGUE, help="where the *.yaml files are")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        now = timezone.now()
         try:
-            # In one transaction: cards left behind by an interruption would not be found by a second load.
-            with transaction.atomic():
-                loaded = load_catalogue(options["folder"])
-                cards = recompute_cards(Card.objects.filter(plan__in=loaded.plans_changed))
+            loaded = load_catalogue(options["folder"], now=now)
         except CatalogueError as error:
             for message in error.messages:
                 self.stderr.write(message)
             raise CommandError(_("Nothing was loaded.")) from error
+        # After the load, which marked the plans: what an interruption leaves behind, the next run computes.
+        with tqdm(desc=_("Cards with new dates"), unit="", disable=None) as bar:
+            cards = recount_pending(now, report=bar.update)
         self.stdout.write(
             _(
                 "Catalogue: %(created)d created, %(updated)d updated, %(unchanged)d unchanged, "
-                "%(kept)d kept as edited; %(cards)d cards have new dates."
+                "%(kept)d kept as edited, %(offered)d to decide, %(retired)d retired, %(guides)d guides changed; "
+                "%(cards)d cards have new dates."
             )
             % {
                 "created": loaded.created,
                 "updated": loaded.updated,
                 "unchanged": loaded.unchanged,
                 "kept": loaded.kept_edited,
+                "retired": loaded.retired,
+                "offered": loaded.offered,
+                "guides": loaded.guides,
                 "cards": cards,
             }
         )
