@@ -219,9 +219,11 @@ def _praise(choices: Sequence[Choice], answers: Answers, has_common: bool) -> di
     praise: dict[int, list[Verdict]] = defaultdict(list)
     sure = [choice for choice in choices if choice.is_sure]
     priced: dict[tuple[str, bool], list[Choice]] = defaultdict(list)
-    for choice in sure:
-        if choice.order.known_cost is Known.WHOLLY:
-            priced["" if has_common else choice.cost.currency, choice.order.is_away].append(choice)
+    known = [choice for choice in sure if choice.cost.amount is not None and not choice.cost.is_least]
+    # One that cannot be converted may be the cheapest of all.
+    is_common = has_common and not any(choice.order.known_cost is Known.OTHER_CURRENCY for choice in known)
+    for choice in known:
+        priced["" if is_common else choice.cost.currency, choice.order.is_away].append(choice)
     for (currency, _is_away), rivals in priced.items():
         least = min(choice.price for choice in rivals)
         for choice in rivals:

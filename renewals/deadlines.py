@@ -46,14 +46,23 @@ def recompute_card(card: Card) -> Standing:
     return dates
 
 
-def recompute_cards(cards: QuerySet[Card], told: Callable[[list[Moved]], None] | None = None) -> Iterator[int]:
-    """Compute the dates of many cards anew, in batches of constant memory; yield how many open ones moved in each.
+def recompute_cards(
+    cards: QuerySet[Card],
+    *,
+    told: Callable[[list[Moved]], None] | None = None,
+    report: Callable[[int], object] | None = None,
+) -> int:
+    """Compute the dates of many cards anew, in batches of constant memory; return how many open ones moved.
 
     Each batch is locked while it is computed, so that a payment recorded meanwhile is not overwritten. `told` gets
-    the open cards of a batch whose dates moved, in the same transaction.
+    the open cards of a batch whose dates moved, in the same transaction; `report` how many were computed, after it.
     """
+    moved = 0
     for batch in _batches(cards):
-        yield _recompute_batch(batch, told)
+        moved += _recompute_batch(batch, told)
+        if report:
+            report(len(batch))
+    return moved
 
 
 def moved_cards(cards: CardQuerySet) -> Iterator[Moved]:

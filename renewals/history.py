@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from cards.models import Card, Member, PlanChange
 
-from .models import Activity, LetGo, Payment, Reading, Renewal, RuleChange, SignalCheck
+from .models import Activity, LetGo, Payment, Reading, Renewal, RuleChange, SignalCheck, Task
 from .words import say_rule_change
 
 # The kinds a member writes down, and may correct or delete.
@@ -24,7 +24,7 @@ class Entry:
 
     on: datetime.date
     kind: str
-    row: Reading | Payment | Activity | SignalCheck | Renewal | PlanChange | LetGo | RuleChange
+    row: Reading | Payment | Activity | SignalCheck | Renewal | PlanChange | LetGo | RuleChange | Task
     by: Member | None
     is_corrected: bool = False
     is_last: bool = False
@@ -48,9 +48,9 @@ class Entry:
 
 
 def history_of(card: Card) -> list[Entry]:
-    """Return renewals, records, changes of plan that hold, changed rules and departures of a card, newest first.
+    """Return everything that happened to a card, newest first; of changes of plan those that hold.
 
-    Eight queries; seven for a card whose changes of plan were fetched with it.
+    Nine queries; eight for a card whose changes of plan were fetched with it.
     """
     entries = [
         Entry(timezone.localdate(row.finished_at), "renewal", row, row.finished_by)
@@ -64,6 +64,11 @@ def history_of(card: Card) -> list[Entry]:
         if change.applied_at
     ]
     entries += [Entry(row.decided_on, "let_go", row, row.by) for row in card.departures.select_related("by")]
+    entries += [
+        Entry(timezone.localdate(row.closed_at), "task", row, row.closed_by)
+        for row in card.tasks.exclude(closed_at=None).select_related("closed_by")
+        if row.closed_at
+    ]
     entries += [Entry(row.changed_on, "rule", row, None) for row in card.rule_changes.all()]
     for kind, rows, day in (
         ("payment", card.payments.select_related("via"), "paid_on"),
@@ -94,4 +99,4 @@ def _moment(entry: Entry) -> datetime.datetime:
     row = entry.row
     if isinstance(row, RuleChange):
         return datetime.datetime.combine(row.changed_on, datetime.time.max, datetime.UTC)
-    return row.opened_at if isinstance(row, Renewal) else row.recorded_at
+    return row.opened_at if isinstance(row, Renewal | Task) else row.recorded_at

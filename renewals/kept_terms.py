@@ -55,9 +55,12 @@ class WalkTerms:
 
 
 def walk_terms(renewal: Renewal) -> WalkTerms:
-    """Return what the renewal goes by: its copy where the rule changed while it was open, else the plan itself."""
-    if renewal.keeps_terms:
-        kept = renewal.plan_terms
+    """Return what the renewal goes by: its copy where the rule changed while it was open, else the plan itself.
+
+    A copy of another plan than the card is on by now is of no use, nor is one that does not name its rules.
+    """
+    kept = renewal.plan_terms
+    if renewal.keeps_terms and rules_kept(kept) and _is_for_its_plan(renewal):
         plan = KeptPlan(kept["plan"], _amount(kept["fee"]), kept["currency"])
         rules = [_kept_rule(values) for values in kept["rules"]]
         return WalkTerms(plan, rules, _rule_of(rules, renewal.rule_id))
@@ -66,7 +69,12 @@ def walk_terms(renewal: Renewal) -> WalkTerms:
 
 
 def rules_kept(terms: dict[str, Any]) -> tuple[Rule, ...]:
-    """Return the rules of a renewal's `plan_terms` as the arithmetic takes them."""
+    """Return the rules of a renewal's `plan_terms` as the arithmetic takes them.
+
+    None of a copy that the first release made: it does not say which rules they are.
+    """
+    if any("id" not in rule for rule in terms["rules"]):
+        return ()
     fee, currency = _amount(terms["fee"]), terms["currency"]
     return tuple(
         Rule(
@@ -96,6 +104,11 @@ def rules_kept(terms: dict[str, Any]) -> tuple[Rule, ...]:
         )
         for rule in terms["rules"]
     )
+
+
+def _is_for_its_plan(renewal: Renewal) -> bool:
+    """Whether the card is still on the plan it was on when the renewal was opened, as far as that can be told."""
+    return renewal.rule is None or renewal.rule.plan_id == renewal.card.plan_id
 
 
 def _kept_rule(values: dict[str, Any]) -> KeptRule:

@@ -55,12 +55,14 @@ def let_go(
             by=member,
             recorded_at=now,
         )
+        # Without a keep act the number is fully alive only until its deadline, whatever end was chosen.
+        alive_until = min(ends_on, card.deadline) if card.deadline and card.deadline >= today else ends_on
         if left and ends_on >= today:
             Task.objects.update_or_create(
                 card=card,
                 kind=Task.Kind.MOVE_ACCOUNTS,
                 state=Task.State.OPEN,
-                defaults={"household_id": card.household_id, "due_on": ends_on, "opened_at": now},
+                defaults={"household_id": card.household_id, "due_on": alive_until, "opened_at": now},
             )
         card.closed_on = today
         card.save(update_fields=["closed_on"])

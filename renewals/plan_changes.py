@@ -68,14 +68,21 @@ def correct_plan(card: Card, plan: Plan) -> None:
 
 
 def cancel_plan_change(change: PlanChange) -> None:
-    """Take a change of plan back, as if it had never been. Raises PlanChangeRefused unless it is the card's last."""
+    """Take a change of plan back, as if it had never been. Raises PlanChangeRefused unless it is the card's last.
+
+    One that somebody has taken back meanwhile stays as it is then.
+    """
     with transaction.atomic():
         card = Card.objects.select_for_update().get(pk=change.card_id)
-        if card.plan_changes.filter(starts_on__gt=change.starts_on).exists():
+        # Read under the lock: its day may have come since it was shown.
+        stored = card.plan_changes.select_related("plan_before").filter(pk=change.pk).first()
+        if stored is None:
+            return
+        if card.plan_changes.filter(starts_on__gt=stored.starts_on).exists():
             raise PlanChangeRefused(_("The plan was changed again after that. Take the later change back first."))
-        if change.applied_at is not None:
-            _put_on(card, change.plan_before)
-        change.delete()
+        if stored.applied_at is not None:
+            _put_on(card, stored.plan_before)
+        stored.delete()
         recompute_card(card)
 
 
@@ -91,6 +98,8 @@ def apply_due_changes(now: datetime.datetime) -> int:
         if change.starts_on > operator_today(change.plan_after.operator.country, now):
             continue
         with transaction.atomic():
+            # The card first, as every other act on its plan: two that lock in turn would wait for each other.
+            Card.objects.select_for_update().get(pk=change.card_id)
             if PlanChange.objects.filter(pk=change.pk, applied_at=None).update(applied_at=now):
                 _put_on(change.card, change.plan_after)
                 count += 1

@@ -148,7 +148,7 @@ def say_papers(operator: Operator) -> str:
         return _("No papers")
     kinds = say_paper_kinds(operator.document_kinds)
     if operator.requires_document and kinds:
-        return _("One of: %(papers)s") % {"papers": kinds}
+        return kinds if len(operator.document_kinds) == 1 else _("One of: %(papers)s") % {"papers": kinds}
     if operator.requires_document:
         return _("It asks for papers; for which is not known")
     return _("Whether it asks for papers is not known; it takes: %(papers)s") % {"papers": kinds} if kinds else ""

@@ -6,17 +6,22 @@ process nor a household that pays meanwhile leaves a card with dates of the old 
 """
 
 import datetime
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
 from django.db import transaction
+from django.db.models import Q
 
 from cards.models import Card, Plan
 
 from .deadlines import Moved, moved_cards, recompute_cards
-from .models import Renewal, RuleChange
+from .lifecycle import Standing
+from .models import Reminder, Renewal, RuleChange
+
+logger = logging.getLogger(__name__)
 
 Dates = tuple[datetime.date | None, datetime.date | None]
 
@@ -33,10 +38,9 @@ class Preview:
     moves: Counter[tuple[Dates, Dates]] = field(default_factory=Counter)
 
     def add(self, moved: Moved) -> None:
-        before, after = moved.before, moved.after
         self.cards += 1
         self.households.add(moved.card.household_id)
-        self.moves[(before.deadline, before.lost_on), (after.deadline, after.lost_on)] += 1
+        self.moves[_dates(moved.before), _dates(moved.after)] += 1
 
 
 def preview_of(plans: Iterable[int]) -> Preview:
@@ -56,37 +60,61 @@ def mark_for_recount(plan: Plan, now: datetime.datetime) -> None:
     plan.recount_since = now
 
 
+def count_pending() -> int:
+    """Return how many cards the marked plans have, some of them counted once for each of their plans."""
+    marked = Plan.objects.exclude(recount_since=None).values_list("pk", flat=True)
+    return sum(Card.objects.counted_by([plan]).count() for plan in marked)
+
+
 def recount_pending(now: datetime.datetime, *, report: Callable[[int], object] | None = None) -> int:
     """Compute anew the cards of every plan that is marked; return how many got other dates.
 
-    `report` is called after each batch with the number of cards in it that moved.
+    `report` is called after each batch with the number of cards in it. A fault in one plan keeps its mark
+    and stops no other; it is raised at the end.
     """
     moved = 0
+    fault: Exception | None = None
     for plan, since in Plan.objects.exclude(recount_since=None).order_by("pk").values_list("pk", "recount_since"):
-        # What was begun before the change is finished by the terms it was begun under.
-        begun = Renewal.objects.open().filter(card__in=Card.objects.counted_by([plan]), opened_at__lt=since)
-        begun.filter(keeps_terms=False).update(keeps_terms=True)
-        for count in recompute_cards(Card.objects.counted_by([plan]), partial(_tell, plan=plan, now=now)):
-            moved += count
-            if report:
-                report(count)
+        try:
+            # What was open then counts by the terms it was begun under, also if it has ended by now.
+            was_open = Q(opened_at__lt=since) & (Q(finished_at=None) | Q(finished_at__gt=since))
+            begun = Renewal.objects.filter(was_open, card__in=Card.objects.counted_by([plan]))
+            begun.filter(keeps_terms=False).update(keeps_terms=True)
+            tell = partial(_tell, plan=plan, now=now)
+            moved += recompute_cards(Card.objects.counted_by([plan]), told=tell, report=report)
+        except Exception as error:
+            logger.exception("The cards of plan %s could not be computed; the next run tries again.", plan)
+            fault = error
+            continue
         # Marked again meanwhile: the next run does it again.
         Plan.objects.filter(pk=plan, recount_since=since).update(recount_since=None)
+    if fault:
+        raise fault
     return moved
 
 
 @transaction.atomic
 def _tell(moved: list[Moved], plan: int, now: datetime.datetime) -> None:
-    """Keep for the next digest what moved. Of several changes of one day the first dates and the last ones count."""
+    """Keep for the next digest what moved. Of several changes of one day the first dates and the last ones count.
+
+    What a mail has said of the day is said again as it is now; also that all is as it was before.
+    """
     day = now.date()
-    cards = {each.card.pk: each for each in moved}
+    cards = {each.card.pk: each for each in moved if _dates(each.before) != _dates(each.after)}
+    said = Reminder.objects.filter(kind=Reminder.Kind.RULE, subject__in=cards, moment_on=day)
+    told = set(said.values_list("subject_id", flat=True))
+    said.delete()
     for row in RuleChange.objects.filter(card__in=cards, changed_on=day):
         after = cards.pop(row.card_id).after
+        was = row.new_deadline, row.new_lost_on
         row.new_deadline, row.new_lost_on = after.deadline, after.lost_on
-        if (row.old_deadline, row.old_lost_on) == (row.new_deadline, row.new_lost_on):
-            row.delete()
-        else:
+        if (row.old_deadline, row.old_lost_on) != (row.new_deadline, row.new_lost_on):
             row.save(update_fields=["new_deadline", "new_lost_on"])
+        elif row.card_id in told:
+            row.old_deadline, row.old_lost_on = was
+            row.save(update_fields=["old_deadline", "old_lost_on", "new_deadline", "new_lost_on"])
+        else:
+            row.delete()
     RuleChange.objects.bulk_create(
         RuleChange(
             household_id=each.card.household_id,
@@ -99,5 +127,8 @@ def _tell(moved: list[Moved], plan: int, now: datetime.datetime) -> None:
             new_lost_on=each.after.lost_on,
         )
         for each in cards.values()
-        if (each.before.deadline, each.before.lost_on) != (each.after.deadline, each.after.lost_on)
     )
+
+
+def _dates(standing: Standing) -> Dates:
+    return standing.deadline, standing.lost_on

@@ -16,7 +16,7 @@ from cards.money import format_amount
 
 from .models import Document
 from .plan_words import say_country, say_data, say_features, say_messages, say_minutes, say_paper_kinds
-from .words import say_period
+from .words import say_every, say_period
 
 # Where the phone will be, when that is no one country.
 ANYWHERE = "anywhere"
@@ -252,7 +252,7 @@ def _about_acts(plan: Plan, often: Often | None) -> Verdict:
         return Verdict(
             Fit.OPEN if is_open else Fit.YES, _("Needs no act by a certain day, only enough on the balance.")
         )
-    words = {"period": say_period(gap.value, gap.unit)}
+    words = {"period": say_every(gap.value, gap.unit)}
     if often is not None and gap.days < DAYS_BETWEEN[often]:
         return Verdict(Fit.NO, _("Asks for an act every %(period)s.") % words)
     reason = _("Needs an act every %(period)s.") % words

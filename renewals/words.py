@@ -44,6 +44,15 @@ def say_period(value: int, unit: str) -> str:
     return ngettext("%(count)d day", "%(count)d days", value) % {"count": value}
 
 
+def say_every(value: int, unit: str) -> str:
+    """Return what follows “every”: “330 days”, and “month” rather than “1 month”."""
+    if value != 1:
+        return say_period(value, unit)
+    if unit == Unit.YEARS:
+        return pgettext("every", "year")
+    return pgettext("every", "month") if unit == Unit.MONTHS else pgettext("every", "day")
+
+
 def say_days_left(deadline: datetime.date, today: datetime.date) -> str:
     """Return how long the number is still fully alive, or how long it has not been."""
     days = (deadline - today).days
@@ -132,6 +141,7 @@ def say_rule(rule: KeepRule | KeptRule | None, plan: Plan | KeptPlan) -> str:
         return _("No rule is known for this plan.")
     period = say_period(rule.value, rule.unit)
     if rule.kind == KeepRule.Kind.FEE_FROM_BALANCE:
+        period = say_every(rule.value, rule.unit)
         return _("The operator takes its fee from the balance every %(period)s.") % {"period": period}
     if len({(step.value, step.unit) for step in rule.ladder}) > 1:
         sentence = _("The amount decides how long it keeps the number: %(ladder)s.") % {"ladder": _say_ladder(rule)}
@@ -222,7 +232,7 @@ def say_source(card: Card) -> str:
     if reason == Reason.BALANCE:
         return _("Computed from the balance on %(day)s: the first charge it cannot cover.") % {"day": day}
     if reason == Reason.PLAN_CHANGE:
-        return _("Carried over when the plan changed on %(day)s, until something is recorded under the new plan.") % {
+        return _("Carried over from the plan before %(day)s, until something is recorded under the new one.") % {
             "day": day
         }
     if reason == Reason.LIFE_LIMIT:

@@ -105,24 +105,24 @@ class _Table:
             for column in PLAN_COLUMNS:
                 if cells.get(column) != first.get(column):
                     message = _("The plan has another value here in line %(line)d.") % {"line": plan.line}
-                    self.problems.append(Problem(self.name, line, column, message))
+                    self.problems.append(_Line(self.name, line, slug).problem(column, message))
         else:
-            plan = self.row(line, {name: cells[name] for name in PLAN_COLUMNS[1:] if name in cells})
+            plan = self.row(line, slug, {name: cells[name] for name in PLAN_COLUMNS[1:] if name in cells})
             plan["rules"] = []
             self.plans.append((cells["operator"].strip(), plan))
             self.first |= {slug: (cells, plan)} if slug else {}
         if any(cells[column] for column in RULE_COLUMNS):
-            rule = self.row(line, {name: cells[name] for name in RULE_COLUMNS[:-1]})
-            rule["steps"] = self.ladder(line, cells["ladder"])
+            rule = self.row(line, slug, {name: cells[name] for name in RULE_COLUMNS[:-1]})
+            rule["steps"] = self.ladder(line, slug, cells["ladder"])
             plan["rules"].append(rule)
 
-    def row(self, line: int, cells: dict[str, str]) -> Row:
-        row = Row(self.name, line)
+    def row(self, line: int, slug: str, cells: dict[str, str]) -> Row:
+        row = _Line(self.name, line, slug)
         for column, cell in cells.items():
-            row[column] = self.value(line, column, cell)
+            row[column] = self.value(row, column, cell)
         return row
 
-    def value(self, line: int, column: str, cell: str) -> object:
+    def value(self, row: Row, column: str, cell: str) -> object:
         """Return what a cell says; an empty one says nothing."""
         if column in LISTS:
             return [name for each in cell.split(";") if (name := each.strip())]
@@ -133,10 +133,10 @@ class _Table:
         word = cell.strip().lower()
         if word not in SPELLINGS:
             message = _("Write yes, no, or nothing for not known.")
-            self.problems.append(Problem(self.name, line, column, message))
+            self.problems.append(row.problem(column, message))
         return SPELLINGS.get(word)
 
-    def ladder(self, line: int, cell: str) -> list[Row]:
+    def ladder(self, line: int, slug: str, cell: str) -> list[Row]:
         """Return the steps that `say_ladder` wrote."""
         steps: list[Row] = []
         for each in cell.split(";"):
@@ -145,20 +145,34 @@ class _Table:
                 message = _(
                     "Write each step as “100 CUP inside 330 days”, ? for an amount not known, and ; between them."
                 )
-                self.problems.append(Problem(self.name, line, "ladder", message))
+                self.problems.append(_Rung(self.name, line, slug).problem("", message))
             elif words:
-                step = _Rung(self.name, line)
+                step = _Rung(self.name, line, slug)
                 step |= zip(("minimum_amount", "currency", "channel", "value", "unit"), words, strict=True)
                 step["minimum_amount"] = None if words[0] == "?" else words[0]
                 steps.append(step)
         return steps
 
 
-class _Rung(Row):
+class _Line(Row):
+    """What a line says of a plan, `slug`. Its problems name the plan too.
+
+    A spreadsheet counts a cell of several lines as one row, so that there the number of the line finds another plan.
+    """
+
+    def __init__(self, file: str, line: int, slug: str) -> None:
+        super().__init__(file, line)
+        self.slug = slug
+
+    def problem(self, field: str, message: str) -> Problem:
+        return Problem(self.file, self.line, " · ".join(name for name in (self.slug, field) if name), message)
+
+
+class _Rung(_Line):
     """A step that stands in the column of the ladder."""
 
     def problem(self, field: str, message: str) -> Problem:
-        return Problem(self.file, self.line, "ladder", message)
+        return super().problem("ladder", message)
 
 
 def _write_cell(column: str, value: object) -> str:

@@ -13,6 +13,7 @@ from django.db import models
 from django.forms.models import fields_for_model
 from django.utils.translation import gettext_lazy as _
 
+from cards.fields import AmountField
 from cards.models import Act, Confidence, Feature, KeepRule, Operator, Plan, StepGuide, TopUpChannel, TopUpStep
 
 from .fields import ListField, SourceDateField, StrictDayField, StrictText, YesNoField
@@ -34,6 +35,8 @@ def _strict_field(column: models.Field, **kwargs: Any) -> forms.Field | None:
         return YesNoField(required=False)
     if isinstance(column, models.DateField):
         return StrictDayField(required=not column.blank)
+    if isinstance(column, models.DecimalField):
+        return column.formfield(form_class=AmountField, **kwargs)
     if isinstance(column, models.CharField | models.TextField) and not column.choices:
         web = [URLValidator(["http", "https"])] if isinstance(column, models.URLField) else []
         return StrictText(required=not column.blank, max_length=column.max_length, validators=web)

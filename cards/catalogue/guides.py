@@ -128,7 +128,8 @@ def load_guides(wanted: list[GuideTerms], operators: Mapping[str, Operator], pla
     """Merge the guides of a release into those of the shared operators and plans (by short name).
 
     One that an administrator changed or wrote stays, and what the release says is offered. One that is no longer
-    shipped goes, unless it was changed.
+    shipped goes, unless it was changed or its operator or plan is no longer shipped either: whoever has a card there
+    still needs it. The operators and plans are as this release left them.
     """
     loaded = GuidesLoaded()
     rows = StepGuide.objects.filter(Q(operator__household=None), Q(plan__household=None)).select_for_update(
@@ -155,7 +156,14 @@ def load_guides(wanted: list[GuideTerms], operators: Mapping[str, Operator], pla
             loaded.changed += _merge_guide(guide, terms.values)
             loaded.offered += guide.offered is not None
     StepGuide.objects.bulk_create(created)
-    loaded.changed += len(created) + sum(_drop_guide(guide) for guide in present.values())
+    loaded.changed += len(created)
+    left_operators = {row.pk for row in operators.values() if row.shipped is None}
+    left_plans = {row.pk for row in plans.values() if row.shipped is None}
+    for guide in present.values():
+        if guide.operator_id in left_operators or guide.plan_id in left_plans:
+            _withdraw_offer(guide)
+        else:
+            loaded.changed += _drop_guide(guide)
     return loaded
 
 
@@ -181,6 +189,13 @@ def _merge_guide(guide: StepGuide, theirs: dict[str, Any]) -> bool:
     if before != (write_guide(guide), guide.shipped, guide.offered):
         guide.save(update_fields=["text", "url", "sources", "shipped", "offered"])
     return is_taken
+
+
+def _withdraw_offer(guide: StepGuide) -> None:
+    """Leave the guide of a retired operator or plan as it is; no release says anything else of it any more."""
+    if guide.offered is not None:
+        guide.offered = None
+        guide.save(update_fields=["offered"])
 
 
 def _drop_guide(guide: StepGuide) -> bool:

@@ -88,6 +88,8 @@ def decide(row: SharedRow | StepGuide, take_offered: bool, user: User | None) ->
             terms = _check(locked, offered)
             checked_on = later(locked.checked_on, terms.values["checked_on"])
             terms = replace(terms, values=terms.values | {"checked_on": checked_on})
+            if is_retired_by_release(locked):
+                marks["retired_on"] = None
             _put(locked, terms, {**marks, "edited_at": None})
         else:
             update(locked, marks)
@@ -96,8 +98,8 @@ def decide(row: SharedRow | StepGuide, take_offered: bool, user: User | None) ->
 
 
 def is_retired_by_release(row: SharedRow) -> bool:
-    """Whether it was a release that retired the row, and nobody touched it since."""
-    if row.retired_on is None or row.shipped is not None or row.edited_at is not None:
+    """Whether it was a release that retired the row, and nobody touched it since; it may have been edited before."""
+    if row.retired_on is None or row.shipped is not None:
         return False
     last = row.changes.order_by("pk").last()
     return (

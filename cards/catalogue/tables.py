@@ -109,6 +109,7 @@ def read_import(name: str, content: bytes) -> Import:
         if not (parsed is None and checker.problems):
             checker.check_file(name, parsed)
     checker.check_names()
+    _check_days(checker, timezone.localdate())
     checker.raise_problems()
     return Import(name, parents_first(checker.operators), checker.plans)
 
@@ -166,6 +167,19 @@ def _check_table(checker: Checker, name: str, text: str) -> None:
         if operator not in checker.parents:
             checker.problems.append(row.problem("operator", _("There is no such operator.")))
         checker.plans.append(checker.plan(row, operator, is_partial=True))
+
+
+def _check_days(checker: Checker, today: datetime.date) -> None:
+    """Refuse facts that were checked on a day to come: they would never grow old."""
+    message = _("This day is still to come.")
+    for rows, named, key in (
+        (checker.operator_rows, checker.operators, "checked_on"),
+        (checker.plan_rows, checker.plans, "checked"),
+    ):
+        days = [terms.values.get("checked_on") for terms in named]
+        checker.problems += [
+            row.problem(key, message) for row, day in zip(rows, days, strict=True) if day is not None and day > today
+        ]
 
 
 def _all_terms(imported: Import) -> Iterator[Terms]:

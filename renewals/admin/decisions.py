@@ -92,12 +92,11 @@ def decide_one(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
             back = reverse("admin:cards_plan_decisions")
             return preview_page(request, preview, back=back, opts=rows.model._meta, original=rows.get(pk=pk))
         act()
+        messages.success(request, _("Decided."))
         finish_recount(request)
     except CatalogueError as error:
         for message in error.messages:
             messages.error(request, message)
-    else:
-        messages.success(request, _("Decided."))
     return redirect("admin:cards_plan_decisions")
 
 

@@ -71,8 +71,8 @@ class HistoryAdmin(NotedAdmin):
         try:
             if request.method == "POST":
                 act()
-                finish_recount(request)
                 messages.success(request, _("It is as it was before the change."))
+                finish_recount(request)
                 return redirect(self._history_address(row))
             moved = moves(rehearse(act))
         except CatalogueError as error:

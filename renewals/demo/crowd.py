@@ -51,7 +51,7 @@ def add_random_cards(family: Family, count: int, random: Random, now: datetime.d
             of_model: list[Any] = [row for row in rows if isinstance(row, model)]
             model._default_manager.bulk_create(of_model)
         made = Card.objects.filter(pk__in=[card.pk for card in cards])
-        sum(recompute_cards(made))
+        recompute_cards(made)
         for card in made.open().select_related("plan__operator").order_by("pk")[::CARDS_PER_OPEN_RENEWAL]:
             opened_at = now - datetime.timedelta(hours=random.randint(1, 90))
             start_renewal(card, random.choice([family.owner, family.manager]), opened_at)

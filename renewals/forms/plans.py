@@ -83,8 +83,9 @@ class ChooseForm(forms.Form):
     def lets_through(self, plan: Plan) -> bool:
         """Whether the filters leave the plan in the list; it comes with its operator and rules."""
         sought, country, operator, kind, rule, _sort = (self._said(name) for name in FILTERS)
+        text = f"{plan} {say_country(plan.operator.country)}".casefold()
         return (
-            all(word in str(plan).casefold() for word in sought.casefold().split())
+            all(word in text for word in sought.casefold().split())
             and country in {"", plan.operator.country}
             and operator in {"", plan.operator.slug}
             and kind in {"", plan.type}

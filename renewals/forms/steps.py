@@ -16,6 +16,7 @@ from renewals.kept_terms import WalkTerms, walk_terms
 from renewals.models import Document, DocumentCheck, Renewal, RenewalStep
 from renewals.papers import best_of, judge, wanted_kinds
 from renewals.walkthrough import CAN_FAIL
+from renewals.words import say_short_day
 
 from .records import ActivityForm, BalanceForm, PaymentForm, ReadingForm, ValidityForm, currency_of
 
@@ -110,7 +111,7 @@ class DocumentsForm(forms.Form):
 
     def _label(self, document: Document) -> str:
         result = DocumentCheck.Result(judge(document, self.today, self.needed_until)).label
-        until = document.expires_on.isoformat() if document.expires_on else "∞"
+        until = say_short_day(document.expires_on) if document.expires_on else "∞"
         return f"{document.issued_by or document.get_kind_display()} · {until} · {result}"
 
 

@@ -41,6 +41,7 @@ class Clock:
         self.anchor: datetime.date | None = None
         self.length = Period()
         self.because: Because = Because(Reason.ACT, None, rule)
+        self.saved_until: datetime.date | None = None
 
     @property
     def deadline(self) -> datetime.date | None:
@@ -50,19 +51,21 @@ class Clock:
         """Start with what a change of plan finds.
 
         The deadline that ran stays, unless this rule, counted from the day of the change, ends earlier: a change of
-        plan is no act that the operator must count, so it never makes a date later.
+        plan is no act that the operator must count, so it never makes a date later. Nor does it bring a number back
+        whose grace is over: nothing saves it after `saved_until`, but that the operator shows it alive.
         """
         if opening.deadline is not None:
             self.anchor, self.length = min(opening.deadline, self.rule.keeps.after(opening.on)), Period()
             self.because = Because(Reason.PLAN_CHANGE, Event(on=opening.on), self.rule)
+            if opening.deadline < opening.on:
+                self.saved_until = opening.grace_ends_on
 
     def take(self, event: Event) -> None:
         """Let one event change the deadline, or not."""
         if event.act is None:
             self.read(event)
-            return
-        with self._terms_of(event):
-            if self.refusal(event) is None:
+        elif self.refusal_by_terms(event) is None:
+            with self._terms_of(event):
                 self.act(event)
 
     def refusal_by_terms(self, event: Event) -> Reason | None:
@@ -82,6 +85,7 @@ class Clock:
         """What the operator shows overrides what was computed before it."""
         if event.valid_until is None:
             return
+        self.saved_until = None
         if event.valid_until != self.deadline:
             self.anchor, self.length = event.valid_until, Period()
         self.because = Because(Reason.READING, event, self.rule)
@@ -90,6 +94,8 @@ class Clock:
         """Return why the act does not count; None when it does."""
         if not event.is_confirmed:
             return Reason.NOT_CONFIRMED
+        if self.saved_until is not None and event.on > self.saved_until:
+            return Reason.AFTER_GRACE
         accepted = self.rule.qualifying_acts
         if self.deadline is not None and event.on > self.deadline:
             grace_ends_on, _lost_on = ends_of(self.rule, self.deadline)
@@ -147,7 +153,7 @@ class Clock:
             if length.after(anchor) > limit:
                 anchor, length = limit, Period()
         if running is None or length.after(anchor) > running:
-            self.anchor, self.length = anchor, length
+            self.anchor, self.length, self.saved_until = anchor, length, None
             self.because = Because(Reason.ACT, event, self.rule)
 
     def _start(self, event: Event) -> datetime.date:
@@ -208,16 +214,29 @@ class BalanceClock(Clock):
 
     def balance_at(self, day: datetime.date) -> Decimal | None:
         """Return what is left on the morning of `day`, as if every charge before it was taken; None when not known."""
-        if self.balance is None or not self.rule.fee:
+        taken = self.charges_before(day)
+        if self.balance is None or not taken:
             return self.balance
-        return max(self.balance - self.charges_before(day) * self.rule.fee, Decimal(0))
+        return None if self.rule.fee is None else max(self.balance - taken * self.rule.fee, Decimal(0))
 
     def read(self, event: Event) -> None:
         is_other_money = event.currency and self.rule.currency and event.currency != self.rule.currency
         if event.balance is not None and not is_other_money:
             self.balance, self.balance_on = event.balance, event.on
+            self.saved_until = None
             self._recount(Because(Reason.BALANCE, event, self.rule))
         super().read(event)
+
+    def take(self, event: Event) -> None:
+        """Add what counts by its terms; the fee is taken from it as it is now, whatever it was then."""
+        if event.act is None:
+            self.read(event)
+        elif self.refusal_by_terms(event) is None:
+            self.act(event)
+
+    def refusal_by_terms(self, event: Event) -> Reason | None:
+        """Return why the act does not count; by no terms does money of another currency than the fee's."""
+        return super().refusal_by_terms(event) or self.price_refusal(event)
 
     def price_refusal(self, event: Event) -> Reason | None:
         if self.rule.currency and event.currency != self.rule.currency:
@@ -232,6 +251,8 @@ class BalanceClock(Clock):
         self._recount(Because(Reason.BALANCE, event, self.rule))
         if running is not None and (self.deadline is None or self.deadline <= running):
             self.anchor, self.length, self.because = before
+        else:
+            self.saved_until = None
 
     def _recount(self, because: Because) -> None:
         fee = self.rule.fee

@@ -166,9 +166,13 @@ class Standing:
 
 @dataclass(frozen=True)
 class Opening:
-    """What a change of plan finds: the deadline that ran until then, and the balance. None is not known."""
+    """What a change of plan finds: the deadline that ran until then with its grace, and the balance.
+
+    None is not known.
+    """
 
     on: datetime.date
     deadline: datetime.date | None = None
+    grace_ends_on: datetime.date | None = None
     balance: Decimal | None = None
     currency: str = ""

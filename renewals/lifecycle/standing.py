@@ -78,7 +78,8 @@ def why_unchanged(
     if event.act is None:
         return None
     held = [terms for terms in changes if terms.starts_on <= event.on]
-    reasons = [clock.refusal(event) for clock in clocks_of(rules, earlier, activated_on=activated_on, changes=held)]
+    clocks = clocks_of(rules, earlier, activated_on=activated_on, changes=held)
+    reasons = [clock.refusal_by_terms(event) for clock in clocks]
     return None if None in reasons or not reasons else reasons[0]
 
 
@@ -91,7 +92,7 @@ def _walk(
     _run(clocks, ordered, None, first)
     dates = _combine(clocks, activated_on or (ordered[0].on if ordered else None))
     for number, terms in enumerate(changes):
-        opening = _opening(clocks, ordered, terms.starts_on, dates.deadline)
+        opening = _opening(clocks, ordered, terms.starts_on, dates)
         clocks = [_clock(rule, terms.starts_on) for rule in terms.rules]
         for clock in clocks:
             clock.open(opening)
@@ -125,15 +126,14 @@ def _has_moved(clock: Clock) -> bool:
     return clock.because.event is not None and clock.because.reason is not Reason.PLAN_CHANGE
 
 
-def _opening(
-    clocks: Sequence[Clock], ordered: Sequence[Event], on: datetime.date, deadline: datetime.date | None
-) -> Opening:
+def _opening(clocks: Sequence[Clock], ordered: Sequence[Event], on: datetime.date, dates: Standing) -> Opening:
     """Return what a change of plan on `on` finds: the balance as its fee left it, or else as it was last read."""
+    found = Opening(on, dates.deadline, dates.grace_ends_on)
     for clock in clocks:
         if isinstance(clock, BalanceClock) and clock.balance is not None:
-            return Opening(on, deadline, clock.balance_at(on), clock.rule.currency)
+            return dataclasses.replace(found, balance=clock.balance_at(on), currency=clock.rule.currency)
     read = [event for event in ordered if event.on < on and event.balance is not None]
-    return Opening(on, deadline, read[-1].balance, read[-1].currency) if read else Opening(on, deadline)
+    return dataclasses.replace(found, balance=read[-1].balance, currency=read[-1].currency) if read else found
 
 
 def _combine(clocks: Sequence[Clock], begun_on: datetime.date | None) -> Standing:

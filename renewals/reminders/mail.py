@@ -59,14 +59,20 @@ def render(delivery: Delivery, now: datetime.datetime) -> EmailMultiAlternatives
 
 def _still_true(delivery: Delivery, now: datetime.datetime) -> list[Line]:
     """Return today's line for each card and kind that the mail was planned for."""
-    planned = set(Reminder.objects.filter(delivery=delivery).values_list("subject_id", "kind", "about_on"))
-    subjects = {card for card, _kind, _about in planned}
+    reminders = Reminder.objects.filter(delivery=delivery)
+    planned = {_topic(*each) for each in reminders.values_list("subject_id", "kind", "about_on", "moment_on")}
+    subjects = {topic[0] for topic in planned}
     return [
         line
         for line in current_lines(delivery.member, now)
-        if (line.card.pk, line.moment.kind, line.moment.about_on) in planned
+        if _topic(line.card.pk, line.moment.kind, line.moment.about_on, line.moment.on) in planned
         or (line.card.pk in subjects and line.moment.kind in {"grace", "recovery", "lost"})
     ]
+
+
+def _topic(card: int, kind: str, about_on: datetime.date, moment_on: datetime.date) -> tuple[object, ...]:
+    """Return what a line is about, whatever its day; of a changed rule, which is news of one day, with its day."""
+    return (card, kind, about_on, moment_on if kind == Reminder.Kind.RULE else None)
 
 
 def _subject(lines: list[Line]) -> str:

@@ -34,7 +34,7 @@ def change_plan(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             if "sure" in request.POST and request.POST.get("seen", form.mark) == form.mark:
-                _save_plan(card, form, member, today)
+                _save_once(card, form, member, today)
                 messages.success(request, _say_saved(card, form, today))
                 return redirect("card", card.pk)
             about = _preview(card, form, member, today)
@@ -92,6 +92,16 @@ def _save_plan(card: Card, form: PlanChangeForm, member: Member, today: datetime
         plan_changes.correct_plan(card, plan)
     else:
         plan_changes.change_plan(card, plan, starts_on, member, timezone.now(), today)
+
+
+def _save_once(card: Card, form: PlanChangeForm, member: Member, today: datetime.date) -> None:
+    """Save the plan; a second click on the button finds it saved, which is no mistake."""
+    try:
+        _save_plan(card, form, member, today)
+    except PlanChangeRefused:
+        last = card.plan_changes.order_by("starts_on").last()
+        if last is None or (last.plan_after, last.starts_on) != (form.cleaned_data["plan"], form.starts_on_day):
+            raise
 
 
 def _preview(card: Card, form: PlanChangeForm, member: Member, today: datetime.date) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def compare(request: HttpRequest) -> HttpResponse:
         request,
         "renewals/plans_compare.html",
         {
-            "columns": [(plan, _without(plan, shown)) for plan in shown],
+            "columns": [(plan, _without(plan, shown, is_short)) for plan in shown],
             "parts": compare_plans(shown, point, only_differences=is_short),
             "is_short": is_short,
             "left_out": left_out,
@@ -152,8 +152,10 @@ def _plans_by_slug(member: Member, slugs: Iterable[str], today: datetime.date) -
     return {plan.slug: plan for plan in sorted(plans, key=lambda plan: plan.household_id is not None)}
 
 
-def _without(plan: Plan, plans: list[Plan]) -> str:
-    """Return the query that compares the other plans only."""
+def _without(plan: Plan, plans: list[Plan], is_short: bool) -> str:
+    """Return the query that compares the other plans only, and `is_short` still shows only their differences."""
     query = QueryDict(mutable=True)
     query.setlist("plan", [other.slug for other in plans if other != plan])
+    if is_short:
+        query["only"] = DIFFERENCES
     return query.urlencode()

@@ -126,6 +126,16 @@ def test_member_can_use_the_page(demo, page_at, name):
         check(page)
 
 
+@pytest.mark.parametrize("name", ["dashboard", "payments", "plans", "plans_compare"])
+def test_names_of_one_long_word_do_not_widen_the_page(demo, page_at, name):
+    page = page_at(320)
+    sign_in(page, demo, "owner")
+    open_page(page, demo.url + PAGES[name][0].format(**demo.ids))
+    lengthen = "all => all.forEach(each => each.textContent = 'W'.repeat(60))"
+    page.eval_on_selector_all("main .sheet a:not(.btn), main .strips span:first-child", lengthen)
+    assert not page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+
+
 @pytest.mark.parametrize("name", VIEWER_PAGES)
 def test_viewer_can_use_the_page(demo, page_at, name):
     page = page_at(320)

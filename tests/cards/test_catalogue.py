@@ -334,8 +334,8 @@ def test_a_parent_may_stand_after_its_brand(folder: Path) -> None:
 # Bad files
 
 BAD = [
-    ("fee: 2\n", "fee: cheap\n", "line 18, fee: Enter a number."),
-    ("fee: 2\n", "fee: .nan\n", "line 18, fee: Enter a number."),
+    ("fee: 2\n", "fee: cheap\n", "line 18, fee: Write an amount in digits, such as 100 or 0.10."),
+    ("fee: 2\n", "fee: .nan\n", "line 18, fee: Write an amount in digits, such as 100 or 0.10."),
     ("fee: 2\n", "fee: {}\n", "line 18, fee: Write one value here."),
     ("fee: 2\n", "fee: -1\n", "line 18, fee: Ensure this value is greater than or equal to 0."),
     ("fee: 2\n", "fee: 2\n    colour: red\n", "line 19, colour: There is no such field."),
@@ -588,5 +588,6 @@ def test_load_catalogue_command_tells_every_mistake_and_fails(folder: Path) -> N
     with pytest.raises(CommandError):
         call_command("load_catalogue", folder=folder, stderr=errors)
     assert errors.getvalue() == (
-        "cu.yaml line 18, fee: Enter a number.\ncu.yaml line 36, grace_value: Enter a whole number.\n"
+        "cu.yaml line 18, fee: Write an amount in digits, such as 100 or 0.10.\n"
+        "cu.yaml line 36, grace_value: Enter a whole number.\n"
     )

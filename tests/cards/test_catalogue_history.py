@@ -296,6 +296,19 @@ def test_keeping_ours_settles_it_until_the_release_says_something_new(waiting: P
     assert load_catalogue(folder) == Loaded(unchanged=1, kept_edited=1, offered=1)
 
 
+def test_what_a_release_dropped_and_names_again_can_be_chosen_once_it_is_taken(
+    waiting: Plan, folder: Path, user
+) -> None:
+    change_file(folder, "slug: acme-line", "slug: acme-other")
+    load_catalogue(folder)
+    change_file(folder, "slug: acme-other", "slug: acme-line")
+    load_catalogue(folder)
+    waiting.refresh_from_db()
+    assert (waiting.retired_on is None, waiting.offered is None) == (False, False)
+    decide(waiting, True, user)
+    assert waiting.retired_on is None
+
+
 def test_nobody_decides_twice(waiting: Plan, user) -> None:
     stale = Plan.objects.get(pk=waiting.pk)
     decide(waiting, True, user)

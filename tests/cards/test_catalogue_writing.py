@@ -165,7 +165,7 @@ def plan_mapping(**changed):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("fee", "cheap", "line, fee: Enter a number."),
+        ("fee", "cheap", "line, fee: Write an amount in digits, such as 100 or 0.10."),
         ("fee", 10**12, "line, fee: Ensure that there are no more than 12 digits in total."),
         ("fee", 5, "line, currency: A fee needs its currency."),
         ("rules", [], "line, rules: A plan needs a keep rule."),

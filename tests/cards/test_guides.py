@@ -148,6 +148,29 @@ def test_a_guide_that_is_no_longer_shipped_goes_unless_it_was_changed(guided: Pa
     assert load_catalogue(guided) == Loaded(unchanged=2)
 
 
+@pytest.mark.parametrize("is_offered", [False, True])
+def test_the_guide_of_a_plan_that_is_no_longer_shipped_stays_and_follows_it_back(guided: Path, is_offered) -> None:
+    load_catalogue(guided)
+    files = {path: path.read_text(encoding="utf-8") for path in (guided / "cu.yaml", guided / "guides" / "cu.yaml")}
+    if is_offered:
+        StepGuide.objects.filter(step=LET_GO).update(text="Mine.")
+        rewrite(guided, "Unbind first.", "Unbind first!")
+        assert load_catalogue(guided).offered == 1
+    before = [(guide.pk, guide.text, guide.shipped) for guide in StepGuide.objects.filter(step=LET_GO)]
+    good, guides = files.values()
+    (guided / "cu.yaml").write_text(good[: good.index("  plans:")], encoding="utf-8")
+    rewrite(guided, (guided / "guides" / "cu.yaml").read_text(encoding="utf-8")[guides.index("- plan") :], "")
+    assert load_catalogue(guided) == Loaded(unchanged=1, retired=1)
+    left = StepGuide.objects.filter(step=LET_GO)
+    assert [(guide.pk, guide.text, guide.shipped) for guide in left] == before
+    assert not left.exclude(offered=None).exists()
+    assert load_catalogue(guided) == Loaded(unchanged=1)
+    for path, text in files.items():
+        path.write_text(text.replace("Unbind first.", "Unbind all."), encoding="utf-8")
+    load_catalogue(guided)
+    assert english(LET_GO).text == ("Mine." if is_offered else "Unbind all.")
+
+
 def test_guides_that_staff_wrote_are_never_touched(guided: Path) -> None:
     load_catalogue(guided)
     household = Household.objects.create(name="Ours")

@@ -348,7 +348,7 @@ def test_admin_offers_no_deletion_of_several(staff, used):
 def test_admin_says_so_when_a_plan_is_taken_into_use_meanwhile(staff, family, monkeypatch):
     plan = cubacel()
     card = family.add_card(plan, name="Mamá privada")
-    monkeypatch.setattr("cards.admin.is_in_use", lambda row: False)
+    monkeypatch.setattr("cards.admin.shared.is_in_use", lambda row: False)
     for answer in (
         staff.get(at(plan, "delete"), follow=True),
         staff.post(at(plan, "delete"), {"post": "yes"}, follow=True),

@@ -88,6 +88,7 @@ def test_admin_refuses_two_new_equal_steps_of_unknown_amount(staff, used):
         ({"port_out_days": "-1"}, "port_out_days", "Ensure this value is greater than or equal to 0."),
         ({"refund_days": "x"}, "refund_days", "Enter a whole number."),
         ({"checked_on": "03/04/2027"}, "checked_on", "Write the day as year-month-day, such as 2027-03-04."),
+        ({"checked_on": "2099-01-01"}, "checked_on", "This day is still to come."),
         ({"confidence": "own"}, "confidence", "Select a valid choice. own is not one of the available choices."),
     ],
 )
@@ -102,6 +103,7 @@ def test_admin_refuses_a_wrong_plan_beside_the_field(staff, used, typed, name, w
     [
         ({"country": "Cuba"}, "country", "Ensure this value has at most 2 characters (it has 4)."),
         ({"country": "C1"}, "country", "Write the country's ISO code in two capital letters."),
+        ({"checked_on": "2099-01-01"}, "checked_on", "This day is still to come."),
         ({"service_rating": "6"}, "service_rating", "A rating is a number from 1 to 5."),
     ],
 )
@@ -183,6 +185,7 @@ def test_admin_guide_shows_its_sources_and_whose_words_it_is(staff, used):
     guide = StepGuide.objects.create(plan=used.plan, step="pay", language="en", shipped=terms, **terms)
     text = staff.get(at(guide)).text
     assert "https://www.etecsa.cu/<br>A letter of &lt;ETECSA&gt;<br>" in text
+    assert "admin_form.css" in text
     assert "the release&#x27;s" in text
     save(staff, at(guide), text="Dial twice")
     assert "edited here" in staff.get("/admin/cards/stepguide/").text

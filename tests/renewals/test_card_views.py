@@ -7,7 +7,7 @@ from dateutil.relativedelta import relativedelta
 from django.core.management import call_command
 
 from cards.models import Card, LinkedAccount, Person, PlanChange
-from renewals.models import Activity, LetGo, Payment, Reading, Renewal, SignalCheck
+from renewals.models import Activity, LetGo, Payment, Reading, Renewal, SignalCheck, Task
 from renewals.views.card import card_today
 from tests.factories import cubacel, giffgaff, starhub, unicom
 from tests.family import Family, every_row, field_of, in_days, is_answered, said, sign_in
@@ -260,11 +260,19 @@ def test_card_page_asks_the_database_equally_often(family, browser, rows, django
         PlanChange.objects.create(
             plan_before=card.plan, plan_after=cubacel(), starts_on=in_days(day, -number), applied_at=now, **about
         )
+        Task.objects.create(
+            household=family.household,
+            card=card,
+            kind="signal_check",
+            state="dismissed",
+            closed_at=now,
+            closed_by=family.manager,
+        )
         LetGo.objects.create(how="lapsed", decided_on=day, ends_on=day, **about)
         Renewal.objects.create(
             household=family.household, card=card, state="renewed", finished_at=now, finished_by=family.manager
         )
-    with django_assert_num_queries(20):
+    with django_assert_num_queries(21):
         page = browser.get(f"/cards/{card.pk}/")
     assert page.text.count("Transfermóvil") == 2 * rows
     assert page.text.count("<b>Change of plan</b>") == page.text.count("<b>Let go</b>") == rows

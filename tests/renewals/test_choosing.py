@@ -150,6 +150,19 @@ def test_cheapest_of_its_currency_is_praised_as_no_more_than_that():
     assert praised == {cheap: "The cheapest to keep in EUR, as far as costs are known."}
 
 
+def test_cheapest_is_not_called_so_while_another_currency_has_no_rate():
+    euro = ladder(only_one_rule(365), (10, 365, "days"))
+    ladder(only_one_rule(365), (11, 365, "days"))
+    yuan = ladder(only_one_rule(365), (1, 365, "days"), currency="CNY")
+    ladder(only_one_rule(365), (2, 365, "days"), currency="CNY")
+    choices = ranked(purse=Purse("EUR", Rates.load(TODAY)))
+    praised = {choice.plan: reasons_of(choice)[0] for choice in choices if choice.reasons[0].fit is Fit.YES}
+    assert praised == {
+        euro: "The cheapest to keep in EUR, as far as costs are known.",
+        yuan: "The cheapest to keep in CNY, as far as costs are known.",
+    }
+
+
 def test_more_of_what_is_needed_comes_first_among_equal_costs():
     small, large, keep = (
         cubacel(name=name, type=kind, data_mb=data)

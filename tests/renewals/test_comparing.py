@@ -86,6 +86,7 @@ def test_differences_are_marked_in_words_and_can_stand_alone(browser):
     short = browser.get("/plans/compare/", {"plan": [one.slug, two.slug], "only": "differences"})
     assert [row.key for part in short.context["parts"] for row in part.rows] == ["data", "minutes"]
     assert f"?plan={one.slug}&amp;plan={two.slug}" in short.text
+    assert f'href="/plans/compare/?plan={two.slug}&amp;only=differences"' in short.text
 
 
 def test_plans_that_are_alike_are_said_to_be(browser):
@@ -147,7 +148,7 @@ def test_every_fact_of_a_known_plan_is_told():
         "lost": ("when it has not been asked back by then",),
         "port_out": ("for 30 days",),
         "refund": ("not at all",),
-        "papers": ("One of: passport",),
+        "papers": ("passport",),
         "review": ("48 hours",),
         "rating": ("4 of 5",),
         "confidence": ("low", "A rumour.", "Confirm it with the operator before you rely on it."),

@@ -73,6 +73,14 @@ def test_page_lists_what_still_hangs_on_the_number(browser, card):
     assert choices_of(page, "knows_losses") == {"I know that these will be lost": False}
 
 
+def test_page_says_until_when_the_number_lives(browser, card):
+    """Its last day may lie ahead, and reminders stop now: nobody else says that it ends before."""
+    Card.objects.filter(pk=card.pk).update(deadline=datetime.date(2027, 1, 31))
+    assert "Valid until <b>Sunday, January 31, 2027</b>" in browser.get(address(card)).text
+    Card.objects.filter(pk=card.pk).update(deadline=None)
+    assert "Valid until" not in browser.get(address(card)).text
+
+
 def test_number_on_which_nothing_hangs_asks_for_no_ticks(browser, card):
     page = browser.get(address(card))
     assert "Nothing that is written down hangs on it any more." in page.text
@@ -96,7 +104,7 @@ def test_number_is_let_go_and_the_record_stays(family, browser, card, today):
     assert not Task.objects.exists()
     text = html.unescape(page.text)
     assert f"Last day: {say_day(end)}." in text
-    assert "Taken to another operator. " in text
+    assert "Taken to another operator · " in text
     assert f"<b>Let go</b> taken to another operator · last day {say_short_day(end)} · to Digimobil" in text
     assert "1 closed card" in browser.get("/").text
 
@@ -249,6 +257,18 @@ def test_number_kept_after_all_needs_nothing_moved_and_can_go_again(family, brow
     assert [row.ends_on for row in LetGo.objects.order_by("pk")] == [in_days(today, 10), in_days(today, 20)]
     assert f"Last day: {say_day(in_days(today, 20))}." in browser.get(f"/cards/{card.pk}/").text
     assert Task.objects.open().get().due_on == in_days(today, 20)
+
+
+@pytest.mark.parametrize(("alive_for", "asked_for"), [(9, 9), (40, 20), (-3, 20)])
+def test_accounts_are_to_be_moved_while_the_number_is_alive(family, card, alive_for, asked_for):
+    """The end that was chosen does not keep the number: without a top-up it is alive until its deadline."""
+    today = card_today(family.owner, card)
+    card.deadline = in_days(today, alive_for)
+    card.save()
+    LinkedAccount.objects.create(household=family.household, card=card, name="Bank")
+    end, now = in_days(today, 20), timezone.now()
+    let_go(card, family.owner, how="lapsed", ends_on=end, note="", moved=[], now=now, today=today)
+    assert Task.objects.open().get().due_on == in_days(today, asked_for)
 
 
 def test_keeping_a_number_leaves_other_tasks_alone(family, card):

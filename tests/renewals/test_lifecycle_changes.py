@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from renewals.lifecycle import Event, Period, Reason, Rule, Stage, Terms, stage, standing, why_unchanged
-from tests.renewals.test_lifecycle_properties import acts, brief, days_from, rules
+from tests.renewals.test_lifecycle_properties import acts, brief, days_from, periods, rules
 
 day = datetime.date.fromisoformat
 
@@ -111,6 +111,51 @@ def test_number_that_was_past_its_deadline_keeps_the_grace_of_its_old_plan():
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("on", "deadline", "lost_on"),
+    [
+        ("2027-01-26", "2027-07-26", None),  # the last day of the old grace
+        ("2027-01-27", "2026-12-27", "2027-01-27"),
+        ("2027-03-02", "2026-12-27", "2027-01-27"),
+    ],
+)
+def test_change_brings_no_number_back_whose_grace_is_over(on, deadline, lost_on):
+    # Of the new plan nobody knows how long its grace is, so that by it alone any day would do.
+    endless = dataclasses.replace(HALF_YEARLY, grace=None)
+    changes = after(endless, "2027-01-05")
+    events, late = [top_up("2026-01-31")], Event(on=day(on), act="sms")
+    dates = standing([YEARLY], [*events, late], changes=changes)
+    assert (dates.deadline, dates.lost_on) == (day(deadline), lost_on and day(lost_on))
+    assert why_unchanged([YEARLY], late, events, changes=changes) is (Reason.AFTER_GRACE if lost_on else None)
+
+
+def test_balance_carried_over_brings_no_number_back():
+    rule = dataclasses.replace(MONTHLY, grace=Period(days=30))
+    events = [balance("2026-01-10", 8)]
+    changes = after(rule, "2026-06-01")
+    assert standing([rule], [*events, top_up("2026-06-02", 50, "CNY")], changes=changes) == standing([rule], events)
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [balance("2026-06-02", "16"), Event(on=day("2026-06-02"), valid_until=day("2026-08-01"))],
+)
+def test_operator_brings_back_what_it_shows_alive(seen):
+    rule = dataclasses.replace(MONTHLY, grace=Period(days=30))
+    events = [balance("2026-01-10", 8), seen, top_up("2026-06-03", 8, "CNY")]
+    assert standing([rule], events, changes=after(rule, "2026-06-01")).deadline >= day("2026-08-01")
+
+
+def test_what_is_saved_in_the_old_grace_is_alive_after_it():
+    events = [top_up("2026-01-31"), Event(on=day("2027-01-20"), act="sms"), Event(on=day("2027-05-01"), act="sms")]
+    assert deadline(YEARLY, events, after(HALF_YEARLY, "2027-01-05")) == "2026-12-27"
+    half_yearly = dataclasses.replace(HALF_YEARLY, grace=Period(days=60))
+    assert deadline(YEARLY, events, after(half_yearly, "2027-01-05")) == "2027-11-01"
+    saved = [balance("2026-01-10", 8), top_up("2026-03-20", 16, "CNY"), top_up("2026-06-02", 8, "CNY")]
+    rule = dataclasses.replace(MONTHLY, grace=Period(days=30))
+    assert standing([rule], saved, changes=after(rule, "2026-03-10")).deadline > day("2026-06-02")
+
+
 def test_several_changes_follow_each_other():
     changes = [*after(HALF_YEARLY, "2026-02-28"), *after(YEARLY, "2026-04-01")]
     assert deadline(YEARLY, [top_up("2026-01-31")], changes) == "2026-08-28"
@@ -131,6 +176,20 @@ def test_several_changes_follow_each_other():
 )
 def test_balance_goes_on_under_the_new_fee(seen, changed, rule, expected):
     assert deadline(MONTHLY, [balance("2026-01-10", seen)], after(rule, changed)) == expected
+
+
+@pytest.mark.parametrize(
+    ("fee", "changed", "expected"),
+    [
+        (Decimal(0), "2026-04-15", "2026-09-01"),  # nothing was taken
+        (None, "2026-01-20", "2026-06-01"),  # no charge fell between the reading and the change
+        (None, "2026-02-01", "2026-06-01"),
+        (None, "2026-02-02", None),  # one did, and nobody knows of how much
+    ],
+)
+def test_balance_of_a_plan_whose_fee_is_not_known_is_known_until_the_first_charge(fee, changed, expected):
+    untold = dataclasses.replace(MONTHLY, fee=fee)
+    assert deadline(untold, [balance("2026-01-10", "80")], after(DEARER, changed)) == expected
 
 
 def test_cheaper_fee_lasts_longer():
@@ -184,6 +243,20 @@ def test_change_alone_never_makes_a_deadline_later(before, new, changed, events)
     found = standing([before], earlier, changes=[Terms((new,), changed)]).deadline
     assert (found is None) == (old is None)
     assert found is None or found <= old
+
+
+@brief
+@given(
+    before=rules(lengths=periods(2, 60)),
+    new=rules(),
+    changed=days_from(-400, 0),
+    events=st.lists(acts(days_from(-800, -401)), min_size=1, max_size=5),
+    late=st.lists(acts(days_from(1, 400)), max_size=3),
+)
+def test_no_act_after_a_change_brings_a_number_back(before, new, changed, events, late):
+    lost = standing([before], events)
+    if lost.grace_ends_on is not None and lost.grace_ends_on < changed:
+        assert standing([before], [*events, *late], changes=[Terms((new,), changed)]) == lost
 
 
 @brief

@@ -247,3 +247,26 @@ def test_why_unchanged_counts_charges_from_the_activation_as_standing_does():
     assert deadline(rule, read, top_up, activated_on="2026-01-20") == "2026-04-20"
     assert why_unchanged([rule], top_up, [read], activated_on=day("2026-01-20")) is None
     assert why_unchanged([rule], top_up, [read]) is Reason.AFTER_GRACE
+
+
+# A payment of a renewal that was opened before the rule changed
+
+
+def test_dearer_fee_is_taken_from_what_was_paid_under_the_cheaper_one():
+    dearer = dataclasses.replace(UNICOM, fee=Decimal(19))
+    seen = Event(on=day("2026-01-10"), balance=Decimal(80), currency="CNY")
+    begun_before = dataclasses.replace(paid("2026-02-15", 19, "CNY"), terms=(UNICOM,))
+    # 99 CNY are five charges of 19 from the first of February on.
+    assert deadline(dearer, seen, begun_before) == "2026-07-01"
+
+
+def test_fee_is_taken_also_from_what_was_paid_under_a_ladder():
+    ladder = Rule(kind="top_up", keeps=Period(days=330), qualifying_acts=frozenset({"top_up"}), fee=Decimal(10))
+    assert deadline(UNICOM, dataclasses.replace(paid("2026-02-15", 100, "CNY"), terms=(ladder,))) == "2027-03-01"
+
+
+def test_money_of_another_currency_than_the_fee_is_not_added_by_any_terms():
+    in_pesos = dataclasses.replace(UNICOM, currency="CUP")
+    act = dataclasses.replace(paid("2026-02-15", 100, "CUP"), terms=(in_pesos,))
+    assert deadline(UNICOM, act) is None
+    assert why_unchanged([UNICOM], act, []) is Reason.WRONG_CURRENCY

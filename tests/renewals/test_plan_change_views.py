@@ -116,6 +116,17 @@ def test_change_of_today_holds_at_once(family, browser, card, shorter):
     assert "Changes to" not in page.text
 
 
+@pytest.mark.parametrize("begins", [-10, 0, 30])
+def test_second_click_on_save_changes_nothing_and_is_no_error(family, browser, card, shorter, begins):
+    data = typed(shorter, in_days(card_today(family.owner, card), begins).isoformat(), sure="1")
+    first = browser.post(address(card), data, follow=True)
+    before = every_row()
+    again = browser.post(address(card), data, follow=True)
+    assert again.redirect_chain == [(f"/cards/{card.pk}/", 302)]
+    assert said(again) == said(first)
+    assert every_row() == before
+
+
 def test_change_to_come_is_announced_on_the_card_and_cancelled(family, browser, card, shorter):
     day, old, deadline = in_days(card_today(family.owner, card), 30), card.plan, card.deadline
     page = browser.post(address(card), typed(shorter, day.isoformat(), sure="1"), follow=True)

@@ -1,10 +1,13 @@
 """Changing the plan of a card: from which day it holds, what its dates become, and taking it back."""
 
 import datetime
+import threading
 
 import pytest
+from django.db import DatabaseError, connection
 
-from cards.models import PlanChange
+from cards.models import Card, PlanChange
+from renewals import plan_changes
 from renewals.deadlines import recompute_card
 from renewals.models import Payment, Reading
 from renewals.plan_changes import (
@@ -137,6 +140,65 @@ def test_only_the_last_change_can_be_taken_back(card):
     change(card, starhub(), "2026-04-01")
     with pytest.raises(PlanChangeRefused, match="later change"):
         cancel_plan_change(first)
+
+
+def test_change_whose_day_came_meanwhile_is_taken_back_with_its_plan(card):
+    first = card.plan
+    shown = change(card, giffgaff(), "2026-07-01")
+    apply_due_changes(datetime.datetime(2026, 7, 2, tzinfo=datetime.UTC))
+    cancel_plan_change(shown)
+    card.refresh_from_db()
+    assert card.plan == first
+
+
+def test_change_is_taken_back_once(card):
+    third = starhub()
+    change(card, giffgaff(), "2026-05-01")
+    one, two = PlanChange.objects.get(), PlanChange.objects.get()
+    cancel_plan_change(one)
+    card.refresh_from_db()
+    change(card, third, "2026-04-01")
+    cancel_plan_change(two)
+    card.refresh_from_db()
+    assert card.plan == third
+    assert PlanChange.objects.get().plan_after == third
+
+
+@pytest.mark.django_db(transaction=True)
+def test_plan_is_corrected_while_the_day_of_a_change_comes(card, monkeypatch):
+    """The reminders are in the middle of the change when a member corrects it: neither waits for the other for ever."""
+    right = starhub()
+    change(card, giffgaff(), "2026-07-01")
+    reached, faults, real = threading.Event(), [], plan_changes._put_on
+
+    def linger(card, plan):
+        if threading.current_thread() is reminders:
+            reached.set()
+            correction.join(0.5)
+        real(card, plan)
+
+    def noted(act, *given):
+        try:
+            act(*given)
+        except DatabaseError as error:
+            faults.append(error)
+        finally:
+            connection.close()
+
+    def correct():
+        reached.wait(10)
+        correct_plan(Card.objects.get(), right)
+
+    monkeypatch.setattr(plan_changes, "_put_on", linger)
+    july = datetime.datetime(2026, 7, 2, tzinfo=datetime.UTC)
+    reminders = threading.Thread(target=noted, args=[apply_due_changes, july])
+    correction = threading.Thread(target=noted, args=[correct])
+    for thread in (correction, reminders):
+        thread.start()
+    for thread in (correction, reminders):
+        thread.join()
+    assert faults == []
+    assert (Card.objects.get().plan, PlanChange.objects.get().plan_after) == (right, right)
 
 
 def test_correction_rewrites_the_plan_from_its_last_change(card):

@@ -122,6 +122,7 @@ def test_cost_is_told_in_the_money_of_the_household_too(family, browser):
         ({"q": "UNICOM"}, {"china"}),
         ({"q": "line gaff"}, {"britain"}),
         ({"q": "  "}, {"cuba", "china", "free", "britain"}),
+        ({"q": "United Kingdom"}, {"britain"}),
         ({"q": "nobody"}, set()),
         ({"country": "CN", "rule": "activity"}, set()),
     ],

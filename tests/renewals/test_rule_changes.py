@@ -8,11 +8,14 @@ from django.utils import timezone
 
 from cards.models import Card, Plan
 from renewals import rule_changes
-from renewals.deadlines import moved_cards, recompute_card
-from renewals.models import Payment, Reminder, Renewal, RuleChange
+from renewals.deadlines import moved_cards, recompute_card, why_not_counted
+from renewals.kept_terms import walk_terms
+from renewals.models import Delivery, Payment, Reminder, Renewal, RuleChange
 from renewals.plan_changes import change_plan
 from renewals.reminders.delivery import run_once
-from renewals.rule_changes import mark_for_recount, preview_of, recount_pending
+from renewals.reminders.mail import render
+from renewals.reminders.planning import plan_member
+from renewals.rule_changes import count_pending, mark_for_recount, preview_of, recount_pending
 from renewals.walkthrough import finish_step, start_renewal
 from tests.factories import MemberFactory, cubacel, giffgaff
 from tests.family import Family, in_days, save_step, sign_in
@@ -146,14 +149,44 @@ def test_cut_off_recount_is_finished_by_the_reminders(family, plan, monkeypatch)
     assert Plan.objects.get(pk=plan.pk).recount_since is None
 
 
+def test_plan_that_cannot_be_computed_stops_no_other(family, plan, monkeypatch):
+    other = cubacel()
+    cards = [kept_card(family, each, day("2026-01-31")) for each in (plan, other)]
+    real = rule_changes._tell
+
+    def fail_for_the_first(moved, plan, now):
+        if plan != other.pk:
+            raise ValueError("broken")
+        real(moved, plan, now)
+
+    monkeypatch.setattr("renewals.rule_changes._tell", fail_for_the_first)
+    for each in (plan, other):
+        shorten(each)
+    with pytest.raises(ValueError, match="broken"):
+        recount_pending(NOON)
+    assert [Card.objects.get(pk=card.pk).deadline for card in cards] == [day("2026-12-27"), day("2026-07-30")]
+    assert [Plan.objects.get(pk=each.pk).recount_since for each in (plan, other)] == [NOON, None]
+
+
+def test_report_follows_the_cards_that_are_computed(family, plan, monkeypatch):
+    monkeypatch.setattr("renewals.deadlines._BATCH", 2)
+    for _number in range(5):
+        kept_card(family, plan, day("2026-01-31"))
+    mark_for_recount(plan, NOON)
+    reported = []
+    assert count_pending() == 5
+    recount_pending(NOON, report=reported.append)
+    assert (reported, count_pending()) == ([2, 2, 1], 0)
+
+
 def test_plan_marked_again_meanwhile_stays_marked(plan):
     mark_for_recount(plan, NOON)
     later = NOON + datetime.timedelta(minutes=1)
     real = rule_changes.recompute_cards
 
-    def meanwhile(cards, told):
+    def meanwhile(cards, **about):
         mark_for_recount(plan, later)
-        return real(cards, told)
+        return real(cards, **about)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("renewals.rule_changes.recompute_cards", meanwhile)
@@ -224,6 +257,62 @@ def test_member_who_comes_later_is_not_told_of_old_changes(family, plan):
     assert mail.outbox == []
 
 
+def mail_of(family, now):
+    """Return what the owner's digest of the day says, as it is sent; None when there is none."""
+    family.owner.household.members.update(next_plan_at=None, remind_at=datetime.time(0))
+    family.owner.refresh_from_db()
+    delivery = plan_member(family.owner, now)
+    message = render(delivery, now) if delivery else None
+    Delivery.objects.update(state=Delivery.State.SENT)
+    return message and message.body
+
+
+NEXT_DAY = NOON + datetime.timedelta(days=1)
+
+
+def test_dates_that_go_back_on_the_same_day_are_told_where_the_change_was(family, plan):
+    kept_card(family, plan, day("2026-01-31"))
+    shorten(plan)
+    recount_pending(NOON)
+    assert "Dec 27, 2026 → Jul 30, 2026" in mail_of(family, NOON)
+    shorten(plan, 330)
+    recount_pending(NOON)
+    assert "Jul 30, 2026 → Dec 27, 2026" in mail_of(family, NEXT_DAY)
+
+
+def test_second_change_of_a_day_is_told_also_when_only_the_day_of_loss_moves(family, plan):
+    kept_card(family, plan, day("2026-01-31"))
+    shorten(plan, 300)
+    recount_pending(NOON)
+    assert "has changed" in mail_of(family, NOON)
+    plan.rules.update(grace_value=5)
+    mark_for_recount(plan, NOON)
+    recount_pending(NOON)
+    assert "has changed" in mail_of(family, NEXT_DAY)
+
+
+def test_second_change_of_a_day_that_moves_no_told_date_is_not_told(family, plan):
+    kept_card(family, plan, day("2026-01-31"))
+    shorten(plan, 300)
+    recount_pending(NOON)
+    assert "has changed" in mail_of(family, NOON)
+    plan.rules.update(buffer_days=10)
+    mark_for_recount(plan, NOON)
+    assert recount_pending(NOON) == 1
+    assert mail_of(family, NEXT_DAY) is None
+
+
+def test_each_change_is_told_once_also_when_it_leads_to_the_same_day_as_another(family, plan):
+    kept_card(family, plan, day("2026-01-31"))
+    told = []
+    for number, days in enumerate((310, 320, 310)):
+        now = NOON + number * datetime.timedelta(days=1)
+        shorten(plan, days, now)
+        recount_pending(now)
+        told.append(mail_of(family, now).count("has changed"))
+    assert told == [1, 1, 1]
+
+
 # A renewal that was open
 
 
@@ -266,6 +355,47 @@ def test_act_of_an_open_renewal_counts_by_its_terms_for_good(walk, plan, family)
     recount_pending(NOON)
     walk.card.refresh_from_db()
     assert walk.card.deadline == day("2027-04-27")
+
+
+def test_act_of_an_open_renewal_is_not_said_to_count_for_nothing(walk, plan, family):
+    make_dearer(plan)
+    walk.refresh_from_db()
+    about = {"card": walk.card, "household": family.household, "currency": "CUP", "channel": "inside"}
+    paid = Payment.objects.create(renewal=walk, amount=100, paid_on=day("2026-06-01"), **about)
+    assert why_not_counted(walk.card, paid) is None
+
+
+def test_renewal_that_ended_before_the_cards_were_computed_keeps_its_terms(walk, plan, family):
+    shorten(plan)
+    about = {"card": walk.card, "household": family.household, "currency": "CUP", "channel": "inside"}
+    paid = {"amount": 100, "paid_on": day("2026-06-01"), "confirmed_on": day("2026-06-01")}
+    Payment.objects.create(renewal=walk, **paid, **about)
+    ended = {"state": Renewal.State.RENEWED, "finished_at": NOON + datetime.timedelta(seconds=20)}
+    Renewal.objects.filter(pk=walk.pk).update(**ended)
+    recount_pending(NOON + datetime.timedelta(minutes=1))
+    walk.card.refresh_from_db()
+    assert walk.card.deadline == day("2027-04-27")
+
+
+def test_copy_of_the_first_release_does_not_say_which_rules_they_are_and_is_not_kept(walk, plan):
+    for rule in walk.plan_terms["rules"]:
+        for name in ("id", "grace_acts", "lead_days", "buffer_days"):
+            del rule[name]
+    walk.save()
+    make_dearer(plan)
+    walk.card.refresh_from_db()
+    assert walk.card.deadline is None
+    assert walk_terms(Renewal.objects.get()).plan == plan
+
+
+def test_renewal_of_a_card_that_is_on_another_plan_by_now_goes_by_that_one(walk, plan, family):
+    other = giffgaff()
+    change_plan(walk.card, other, day("2026-06-01"), family.owner, NOON, day("2026-06-01"))
+    other.rules.update(value=100)
+    mark_for_recount(other, NEXT_DAY)
+    recount_pending(NEXT_DAY)
+    terms = walk_terms(Renewal.objects.get())
+    assert (terms.plan, terms.rules) == (other, list(other.rules.all()))
 
 
 def test_act_outside_of_it_counts_by_the_new_rule(walk, plan, family):

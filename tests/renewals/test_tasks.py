@@ -235,6 +235,14 @@ def test_task_is_closed_once(family, browser, today, do):
         assert every_row() == rows
 
 
+@pytest.mark.parametrize(("do", "words"), [("done", "done"), ("dismissed", "dismissed")])
+def test_history_of_the_card_says_who_ended_a_task(family, browser, today, do, words):
+    _closed, told, _old = one_of_each(family, today)
+    page = browser.post(f"/cards/{told.pk}/tasks/update_details/", {"do": do}, follow=True)
+    assert f"<b>Tell the operator the new details</b> · {words}" in page.text
+    assert family.owner.name in page.text.partition("<h2>History</h2>")[2]
+
+
 def test_dashboard_button_leads_back_to_the_dashboard(family, browser, today):
     _closed, told, old = one_of_each(family, today)
     for card, kind in ((told, "update_details"), (old, "signal_check")):

@@ -1,9 +1,11 @@
 """What each answer means for one plan."""
 
 import pytest
+from django.utils import translation
 
 from cards.models import KeepRule, Plan, TopUpStep
 from renewals.verdicts import ANYWHERE, Answers, Fit, Often, find_verdicts, gap_between_acts
+from renewals.words import say_every, say_rule
 from tests.factories import OperatorFactory, PlanFactory, cubacel, unicom
 
 pytestmark = pytest.mark.django_db
@@ -179,3 +181,27 @@ def test_plan_without_a_rule_is_not_known_to_fit():
         "How often it needs an act is not known.",
         1,
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "language", "period"),
+    [
+        (1, "days", "en", "day"),
+        (1, "months", "en", "month"),
+        (1, "years", "en", "year"),
+        (2, "months", "en", "2 months"),
+        (1, "years", "es", "año"),
+        (1, "months", "zh-hans", "1 个月"),
+    ],
+)
+def test_period_of_one_is_said_as_people_say_it(value, unit, language, period):
+    plan = unicom()
+    plan.rules.update(kind="fee_paid", value=value, unit=unit)
+    with translation.override(language):
+        assert period in verdict_on(plan)[1]
+        assert say_every(value, unit) == period
+
+
+def test_fee_of_every_month_is_said_without_a_one():
+    plan = unicom()
+    assert say_rule(plan.rules.get(), plan) == "The operator takes its fee from the balance every month."

@@ -9,6 +9,7 @@ from django.utils import timezone
 from cards.models import Promotion, StepGuide
 from renewals.models import Activity, Document, Payment, Reading, Renewal, RenewalStep
 from renewals.views.card import card_today
+from renewals.words import say_short_day
 from tests.factories import cubacel, giffgaff, unicom
 from tests.family import Family, every_row, field_of, in_days, is_answered, open_renewal, said, save_step, sign_in
 
@@ -259,6 +260,8 @@ def test_documents_step_says_how_ready_a_paper_is(family, browser, expires_in, r
         household=family.household, person=card.person, kind="passport", expires_on=expires_on
     )
     renewal = start(browser, card)
+    shown = field_of(browser.get(f"/renewals/{renewal.pk}/documents/"), "passport")
+    assert (say_short_day(expires_on) if expires_on else "∞") in shown
     page = save_step(browser, renewal, "documents", passport=paper.pk)
     if is_refused:
         assert "No paper is ready." in page.text

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from tqdm import tqdm
 
 from cards.catalogue import CATALOGUE, CatalogueError, load_catalogue
-from renewals.rule_changes import recount_pending
+from renewals.rule_changes import count_pending, recount_pending
 
 
 class Command(BaseCommand):
@@ -28,7 +28,7 @@ class Command(BaseCommand):
                 self.stderr.write(message)
             raise CommandError(_("Nothing was loaded.")) from error
         # After the load, which marked the plans: what an interruption leaves behind, the next run computes.
-        with tqdm(desc=_("Cards with new dates"), unit="", disable=None) as bar:
+        with tqdm(total=count_pending(), unit="card", disable=None) as bar:
             cards = recount_pending(now, report=bar.update)
         self.stdout.write(
             _(

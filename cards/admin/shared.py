@@ -1,4 +1,4 @@
-"""The administration: what every page of it has in common, and the promotions.
+"""What every page of the administration has in common.
 
 Staff edit the shared catalogue here. What a household owns is not registered and never shown: neither its cards
 and papers nor the operators and plans it entered for itself. The pages on which a saved rule moves deadlines are in
@@ -28,10 +28,10 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from .catalogue import note_change, snapshot
-from .fields import AmountField, CurrencyField, DayField
-from .models import CatalogueChange, Operator, Plan, Promotion, User
-from .money import babel_locale
+from cards.catalogue import note_change, snapshot
+from cards.fields import AmountField, CurrencyField, DayField
+from cards.models import CatalogueChange, Operator, Plan, User
+from cards.money import babel_locale
 
 Choices = Sequence[tuple[str, Any]]
 
@@ -74,6 +74,13 @@ class SharedForm(CatalogueForm):
         if twins.exclude(pk=self.instance.pk).exists():
             raise ValidationError(_("This short name is already taken."), code="twin")
         return slug
+
+    def clean_checked_on(self) -> datetime.date | None:
+        """Refuse a day to come: until then the facts would never grow old."""
+        day: datetime.date | None = self.cleaned_data["checked_on"]
+        if day is not None and day > timezone.localdate():
+            raise ValidationError(_("This day is still to come."), code="future")
+        return day
 
 
 class FieldsAsElsewhere(BaseModelAdmin):
@@ -133,6 +140,9 @@ class SharedAdmin(FieldsAsElsewhere, admin.ModelAdmin):
 
     owners: tuple[str, ...] = ()
     list_per_page = 50
+
+    class Media:
+        css = {"all": ["admin_form.css"]}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).filter(**dict.fromkeys(self.owners))
@@ -257,27 +267,3 @@ class RetiredFilter(admin.SimpleListFilter):
         if self.value() not in {"no", "yes"}:
             return queryset
         return queryset.filter(retired_on__isnull=self.value() == "no")
-
-
-class PromotionForm(CatalogueForm):
-    about = {"range": "ends_on"}
-
-    def clean(self) -> None:
-        super().clean()
-        operator, plan = self.cleaned_data.get("operator"), self.cleaned_data.get("plan")
-        if operator and plan and plan.operator_id != operator.pk:
-            self.add_error("plan", _("This plan is of another operator."))
-
-
-@admin.register(Promotion)
-class PromotionAdmin(SharedAdmin):
-    form = PromotionForm
-    owners = ("operator__household", "plan__household")
-    list_display = ["title", "operator", "plan", "starts_on", "ends_on"]
-    list_select_related = ["operator", "plan__operator"]
-    list_filter = [OperatorsCountryFilter, ("operator", OperatorFilter)]
-    search_fields = ["title", "operator__name", "plan__name"]
-
-
-# It builds on what is above, and the administration looks for its pages in this module.
-from . import rates_admin  # noqa: E402, F401

@@ -16,10 +16,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from .admin import CatalogueForm, SharedAdmin
-from .models import ExchangeRate
-from .rates import OLD_AFTER
-from .rates_table import (
+from cards.models import ExchangeRate
+from cards.rates import OLD_AFTER
+from cards.rates_table import (
     COLUMNS,
     MOST_LINES,
     RateChanges,
@@ -29,6 +28,8 @@ from .rates_table import (
     import_rates,
     read_rates,
 )
+
+from .shared import CatalogueForm, SharedAdmin
 
 MOST_BYTES = 1_000_000
 # So many rates of each kind are shown in full before they are saved, and so many mistakes.
