@@ -113,7 +113,7 @@ def _check(card: Card, plan: Plan, starts_on: datetime.date) -> None:
         raise PlanChangeRefused(_("A plan can only be changed after the day on which the card was activated."))
     last = card.plan_changes.order_by("starts_on").last()
     if last and last.applied_at is None:
-        raise PlanChangeRefused(_("Another change of plan is still to come. Cancel that one first."))
+        raise PlanChangeRefused(_("Another change of plan is still to come. Take that one back first."))
     if last and starts_on <= last.starts_on:
         raise PlanChangeRefused(_("The plan has already been changed since that day. Choose a later day."))
 

@@ -11,10 +11,11 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from cards.access import fetch, fetch_to_change, manager_of, member_of
 from cards.forms import CardForm, LinkedAccountForm, NumberForm, OwnPlanForm
-from cards.models import Card, LinkedAccount, Member, PlanChange
+from cards.models import Card, LinkedAccount, Member, Plan, PlanChange
 from cards.numbers import country_of
 from renewals import words
 from renewals.deadlines import kept_dates, recompute_card, stage_of, today_for
+from renewals.forms.plans import slugs_of
 from renewals.forms.records import FirstForm
 from renewals.history import history_of, mark_of, newest_of
 from renewals.leaving import say_windows
@@ -97,7 +98,10 @@ def card_page(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def add_card(request: HttpRequest) -> HttpResponse:
-    """Add a card: first its number alone, then the form with country and operator guessed from it."""
+    """Add a card: first its number alone, then the form with country and operator guessed from it.
+
+    A plan that was looked at before is chosen already: its page hands it on in the address.
+    """
     member = manager_of(request)
     if request.method == "GET":
         return render(request, "renewals/card_number.html", {"form": NumberForm()})
@@ -105,7 +109,8 @@ def add_card(request: HttpRequest) -> HttpResponse:
     if "name" not in request.POST:
         if not number_form.is_valid():
             return render(request, "renewals/card_number.html", {"form": number_form})
-        form = CardForm(member=member, initial={"number": request.POST["number"], "responsible": member})
+        initial = {"number": request.POST["number"], "responsible": member, **_wanted_plan(request, member)}
+        form = CardForm(member=member, initial=initial)
         return _card_form(request, form, OwnPlanForm(prefix="own"))
     return _save_card(request, member, None)
 
@@ -158,6 +163,12 @@ def move_account(request: HttpRequest, pk: int) -> HttpResponse:
     account.moved_on = None if is_back else account.moved_on or card_today(member_of(request), account.card)
     account.save(update_fields=["moved_on"])
     return redirect("card", account.card_id)
+
+
+def _wanted_plan(request: HttpRequest, member: Member) -> dict[str, int]:
+    plans = Plan.objects.for_member(member).current()
+    wanted = plans.filter(slug__in=slugs_of(request.GET.getlist("plan"))).first()
+    return {"plan": wanted.pk} if wanted else {}
 
 
 def _save_card(request: HttpRequest, member: Member, card: Card | None) -> HttpResponse:

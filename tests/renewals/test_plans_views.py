@@ -241,7 +241,7 @@ def test_page_tells_rule_ladder_sources_and_ways_to_pay(browser):
     assert 'href="javascript' not in page.text
     assert '<span>Transfermóvil</span> <span class="muted">app</span>' in page.text
     assert f'href="/plans/compare/?plan={plan.slug}"' in page.text
-    assert 'href="/cards/new/"' in page.text
+    assert f'href="/cards/new/?plan={plan.slug}"' in page.text
 
 
 @pytest.mark.parametrize(("days", "is_old"), [(180, False), (181, True)])
@@ -314,3 +314,19 @@ def test_page_takes_the_same_queries_for_any_number_of_rows(family, browser, dja
     with django_assert_num_queries(10):
         page = browser.get(f"/plans/{plan.slug}/")
     assert len(page.context["cards"]) == count
+
+
+def test_card_added_from_a_plan_has_it_chosen(family):
+    plan, _other = cubacel(name="Wanted"), cubacel()
+    client = sign_in(family.owner)
+    address = f"/cards/new/?plan={plan.slug}"
+    assert address in client.get(f"/plans/{plan.slug}/").text
+    page = client.post(address, {"number": "+5352345678"})
+    assert page.context["form"]["plan"].value() == plan.pk
+    for junk in ("\x00", "no-such-plan", "💥" * 500):
+        assert client.post("/cards/new/", {"number": "+5352345678"}, query_params={"plan": junk}).status_code == 200
+
+
+def test_retired_plan_offers_no_card(family):
+    plan = cubacel(retired_on=datetime.date(2026, 1, 1))
+    assert "/cards/new/" not in sign_in(family.owner).get(f"/plans/{plan.slug}/").text
