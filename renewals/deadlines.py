@@ -3,7 +3,7 @@
 import dataclasses
 import datetime
 import zoneinfo
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -65,10 +65,13 @@ def recompute_cards(
     return moved
 
 
-def moved_cards(cards: CardQuerySet) -> Iterator[Moved]:
-    """Yield the open ones of these cards whose dates would move if they were computed now; writes nothing."""
+def moved_cards(cards: CardQuerySet, plans: Mapping[int, list[Rule]] | None = None) -> Iterator[Moved]:
+    """Yield the open ones of these cards whose dates would move if they were computed now; writes nothing.
+
+    `plans` has the rules of some plans by the plan's id; the rules of all others are as the database has them.
+    """
     for batch in _batches(cards.open()):
-        rules = _RulesOf()
+        rules = _RulesOf(plans or {})
         for card in with_history(Card.objects.filter(pk__in=batch)):
             moved = Moved(card, kept_dates(card), _plain(standing_of(card, rules=rules)))
             if moved.before != moved.after:

@@ -8,7 +8,7 @@ process nor a household that pays meanwhile leaves a card with dates of the old 
 import datetime
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -17,8 +17,8 @@ from django.db.models import Q
 
 from cards.models import Card, Plan
 
-from .deadlines import Moved, moved_cards, recompute_cards
-from .lifecycle import Standing
+from .deadlines import Moved, moved_cards, recompute_cards, rules_of
+from .lifecycle import Rule, Standing
 from .models import Reminder, Renewal, RuleChange
 
 logger = logging.getLogger(__name__)
@@ -43,13 +43,19 @@ class Preview:
         self.moves[_dates(moved.before), _dates(moved.after)] += 1
 
 
-def preview_of(plans: Iterable[int]) -> Preview:
-    """Return what the rules of these plans (ids), as the database has them now, would change on cards; writes nothing.
+def rules_by_plan(plans: Iterable[int]) -> dict[int, list[Rule]]:
+    """Return the rules of these plans (ids) as the transaction that asks for them has them."""
+    rows = Plan.objects.filter(pk__in=list(plans)).prefetch_related("rules__steps")
+    return {plan.pk: rules_of(plan) for plan in rows}
 
-    Called inside the transaction that saves a rule, and before it is rolled back, it is the preview of that save.
+
+def preview_of(plans: Mapping[int, list[Rule]]) -> Preview:
+    """Return what these rules, by their plan's id, would change on cards; writes nothing and locks nothing.
+
+    Given the rules of a save that was rolled back, it is the preview of that save.
     """
     preview = Preview()
-    for moved in moved_cards(Card.objects.counted_by(plans)):
+    for moved in moved_cards(Card.objects.counted_by(plans), plans):
         preview.add(moved)
     return preview
 

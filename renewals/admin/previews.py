@@ -15,7 +15,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from cards.models import Card, Plan
-from renewals.rule_changes import Preview, mark_for_recount, preview_of, recount_pending
+from renewals.lifecycle import Rule
+from renewals.rule_changes import Preview, mark_for_recount, preview_of, recount_pending, rules_by_plan
 
 from .pages import page
 
@@ -29,12 +30,15 @@ Day = datetime.date | None
 log = logging.getLogger(__name__)
 
 
-class WouldMove(Exception):
-    """Cards would get other dates and nobody has agreed to that yet; it goes up through the transaction of the save."""
+class NotAgreed(Exception):
+    """A rule was saved and nobody has agreed yet to what it does; it goes up through the transaction of the save.
 
-    def __init__(self, preview: Preview) -> None:
+    `plans` are the rules as they were saved, by the plan's id.
+    """
+
+    def __init__(self, plans: dict[int, list[Rule]]) -> None:
         super().__init__()
-        self.preview = preview
+        self.plans = plans
 
 
 @dataclass(frozen=True)
@@ -59,22 +63,23 @@ class Group:
 def require_agreement(request: HttpRequest, plan: Plan) -> None:
     """Mark the plan, whose rules were just saved, to be recounted. To be called in the transaction that saves them.
 
-    Raises WouldMove when cards move and the person at the browser has not seen yet how many.
+    Raises NotAgreed when there are cards that could move, and the person at the browser has not agreed to it.
     """
-    if CONFIRMED not in request.POST:
-        preview = preview_of([plan.pk])
-        if preview.cards:
-            raise WouldMove(preview)
+    if CONFIRMED not in request.POST and Card.objects.counted_by([plan.pk]).open().exists():
+        raise NotAgreed(rules_by_plan([plan.pk]))
     mark_for_recount(plan, timezone.now())
 
 
 def rehearse(act: Callable[[], object]) -> Preview:
-    """Return what an act that marks the plans it changes does to their cards; the act is undone."""
+    """Return what an act that marks the plans it changes does to their cards; the act is undone.
+
+    The cards are computed after it was undone: for as long as that takes, nobody has to wait to write.
+    """
     with transaction.atomic():
         act()
-        preview = preview_of(Plan.objects.exclude(recount_since=None).values_list("pk", flat=True))
+        plans = rules_by_plan(Plan.objects.exclude(recount_since=None).values_list("pk", flat=True))
         transaction.set_rollback(True)
-    return preview
+    return preview_of(plans)
 
 
 def finish_recount(request: HttpRequest) -> None:

@@ -7,15 +7,16 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.forms import BaseInlineFormSet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils import timezone
 
 from cards.catalogue import note_change, snapshot
 from cards.catalogue.applying import MOVING
 from cards.models import CatalogueChange, Operator, Plan
+from renewals.rule_changes import preview_of
 
 from .pages import staff_of
-from .previews import BACK, WouldMove, finish_recount, preview_page, require_agreement
+from .previews import BACK, CONFIRMED, NotAgreed, finish_recount, preview_page, require_agreement
 
 
 class NotedAdmin(admin.ModelAdmin):
@@ -49,7 +50,7 @@ class NotedAdmin(admin.ModelAdmin):
 class DatesAdmin(NotedAdmin):
     """Pages whose Save can move the dates of cards. It shows first how many would move, and saves when that is agreed.
 
-    The preview cannot differ from what comes of it: the save is done, counted and rolled back.
+    The preview is of the very save: it is done, its rules are taken, it is rolled back, and they are applied.
     """
 
     def noted(self, row: Any) -> Plan:
@@ -66,9 +67,15 @@ class DatesAdmin(NotedAdmin):
     ) -> HttpResponse:
         try:
             answer = super().changeform_view(request, object_id, form_url, extra_context)
-        except WouldMove as would:
-            row = self.get_object(request, unquote(object_id or ""))
-            return preview_page(request, would.preview, opts=self.opts, original=row)
+        except NotAgreed as save:
+            preview = preview_of(save.plans)
+            if preview.cards:
+                row = self.get_object(request, unquote(object_id or ""))
+                return preview_page(request, preview, opts=self.opts, original=row)
+            agreed = request.POST.copy()
+            agreed[CONFIRMED] = "1"
+            request.POST = QueryDict(agreed.urlencode())
+            answer = super().changeform_view(request, object_id, form_url, extra_context)
         if request.method == "POST":
             finish_recount(request)
         return answer

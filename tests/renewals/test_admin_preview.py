@@ -203,7 +203,7 @@ def test_preview_of_many_cards_asks_the_same_number_of_queries(staff, family, us
         if number > 1:
             paid(family, used.plan, day("2026-02-02"))
         if number in {1, 30}:
-            with django_assert_num_queries(44):
+            with django_assert_num_queries(48):
                 assert "moves" in staff.post(at(used.plan), sent).context
 
 
@@ -289,7 +289,7 @@ def test_admin_keeps_nothing_of_a_save_that_fails(staff, used, monkeypatch):
     def fail(plans):
         raise RuntimeError
 
-    monkeypatch.setattr("renewals.admin.previews.preview_of", fail)
+    monkeypatch.setattr("renewals.admin.saving.preview_of", fail)
     rule = used.plan.rules.get()
     with pytest.raises(RuntimeError):
         save(staff, at(rule), **{"steps-0-value": "300"})

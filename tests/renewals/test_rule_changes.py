@@ -15,7 +15,7 @@ from renewals.plan_changes import change_plan
 from renewals.reminders.delivery import run_once
 from renewals.reminders.mail import render
 from renewals.reminders.planning import plan_member
-from renewals.rule_changes import count_pending, mark_for_recount, preview_of, recount_pending
+from renewals.rule_changes import count_pending, mark_for_recount, preview_of, recount_pending, rules_by_plan
 from renewals.walkthrough import finish_step, start_renewal
 from tests.factories import MemberFactory, cubacel, giffgaff
 from tests.family import Family, in_days, save_step, sign_in
@@ -120,7 +120,7 @@ def test_preview_counts_and_writes_nothing(family, plan):
     kept_card(family, plan, day("2026-01-31"), closed_on=day("2026-05-01"))
     shorten(plan)
     before = list(Card.objects.order_by("pk").values_list())
-    preview = preview_of([plan.pk])
+    preview = preview_of(rules_by_plan([plan.pk]))
     assert (preview.cards, len(preview.households)) == (3, 2)
     assert dict(preview.moves) == {((day("2026-12-27"), day("2027-01-27")), (day("2026-07-30"), day("2026-08-30"))): 3}
     assert list(Card.objects.order_by("pk").values_list()) == before
