@@ -158,7 +158,14 @@ def terms_of(card: Card, rules: _RulesOf | None = None) -> tuple[list[Rule], lis
     known = _RulesOf() if rules is None else rules
     changes = sorted(card.plan_changes.all(), key=lambda change: change.starts_on)
     begun = known.of(changes[0].plan_before if changes else card.plan)
-    return begun, [Terms(tuple(known.of(change.plan_after)), change.starts_on) for change in changes]
+    return begun, [
+        Terms(
+            tuple(known.of(change.plan_after)),
+            change.starts_on,
+            keeps_balance=change.plan_before.operator_id == change.plan_after.operator_id,
+        )
+        for change in changes
+    ]
 
 
 def expected_deadline(card: Card, today: datetime.date) -> datetime.date | None:

@@ -192,12 +192,20 @@ class BalanceClock(Clock):
         self.balance_on: datetime.date | None = None
 
     def open(self, opening: Opening) -> None:
-        """Start with the balance, where it is known in this fee's currency: it alone says how long it lasts."""
+        """Start with the balance, where it is known in this fee's currency, and within the limit of what ran."""
         super().open(opening)
         is_other_money = opening.currency and self.rule.currency and opening.currency != self.rule.currency
         if opening.balance is not None and not is_other_money:
             self.balance, self.balance_on = opening.balance, opening.on
             self._recount(Because(Reason.PLAN_CHANGE, Event(on=opening.on), self.rule))
+            if opening.limit is not None and self.deadline is not None and self.deadline > opening.limit:
+                self.anchor, self.length = opening.limit, Period()
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the deadline is another day than the balance alone would give."""
+        fee, balance = self.rule.fee, self.balance
+        return not fee or balance is None or self.deadline != self.charge_day(int(balance // fee))
 
     def charge_day(self, number: int) -> datetime.date:
         """Return the day of a charge, counted from 0 at the first one on or after the last known balance."""

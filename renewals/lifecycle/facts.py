@@ -103,10 +103,14 @@ class Rule:
 
 @dataclass(frozen=True)
 class Terms:
-    """The rules a card comes under from the day `starts_on` on, by a change of its plan."""
+    """The rules a card comes under from the day `starts_on` on, by a change of its plan.
+
+    `keeps_balance`: the operator is the same one; money at another is lost from sight.
+    """
 
     rules: tuple[Rule, ...]
     starts_on: datetime.date
+    keeps_balance: bool = True
 
 
 @dataclass(frozen=True)
@@ -168,11 +172,13 @@ class Standing:
 class Opening:
     """What a change of plan finds: the deadline that ran until then with its grace, and the balance.
 
-    None is not known.
+    None is not known. `limit` is the deadline that rested on anything but the balance: a known balance does not
+    outlast it. None where nothing but the balance decided.
     """
 
     on: datetime.date
     deadline: datetime.date | None = None
     grace_ends_on: datetime.date | None = None
+    limit: datetime.date | None = None
     balance: Decimal | None = None
     currency: str = ""

@@ -91,8 +91,11 @@ def _walk(
     first = changes[0].starts_on if changes else None
     _run(clocks, ordered, None, first)
     dates = _combine(clocks, activated_on or (ordered[0].on if ordered else None))
+    with_operator = ordered
     for number, terms in enumerate(changes):
-        opening = _opening(clocks, ordered, terms.starts_on, dates)
+        opening = _opening(clocks, with_operator, terms, dates)
+        if not terms.keeps_balance:
+            with_operator = [event for event in ordered if event.on >= terms.starts_on]
         clocks = [_clock(rule, terms.starts_on) for rule in terms.rules]
         for clock in clocks:
             clock.open(opening)
@@ -126,14 +129,23 @@ def _has_moved(clock: Clock) -> bool:
     return clock.because.event is not None and clock.because.reason is not Reason.PLAN_CHANGE
 
 
-def _opening(clocks: Sequence[Clock], ordered: Sequence[Event], on: datetime.date, dates: Standing) -> Opening:
-    """Return what a change of plan on `on` finds: the balance as its fee left it, or else as it was last read."""
-    found = Opening(on, dates.deadline, dates.grace_ends_on)
+def _opening(clocks: Sequence[Clock], read: Sequence[Event], terms: Terms, dates: Standing) -> Opening:
+    """Return what a change of plan finds: the balance as its fee left it, or else as it was last read.
+
+    `read` are the events since the card came to its operator; at another one nothing is known of a balance.
+    """
+    found = Opening(terms.starts_on, dates.deadline, dates.grace_ends_on, limit=dates.deadline)
+    if not terms.keeps_balance:
+        return found
     for clock in clocks:
         if isinstance(clock, BalanceClock) and clock.balance is not None:
-            return dataclasses.replace(found, balance=clock.balance_at(on), currency=clock.rule.currency)
-    read = [event for event in ordered if event.on < on and event.balance is not None]
-    return dataclasses.replace(found, balance=read[-1].balance, currency=read[-1].currency) if read else found
+            others = [other.deadline for other in clocks if other is not clock or clock.is_bound]
+            if dates.because and dates.because.reason is Reason.LIFE_LIMIT:
+                others.append(dates.deadline)
+            balance = clock.balance_at(terms.starts_on)
+            return dataclasses.replace(found, limit=_earliest(others), balance=balance, currency=clock.rule.currency)
+    seen = [event for event in read if event.on < terms.starts_on and event.balance is not None]
+    return dataclasses.replace(found, balance=seen[-1].balance, currency=seen[-1].currency) if seen else found
 
 
 def _combine(clocks: Sequence[Clock], begun_on: datetime.date | None) -> Standing:

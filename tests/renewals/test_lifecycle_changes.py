@@ -203,6 +203,42 @@ def test_balance_read_under_a_plan_without_fees_is_what_the_new_fee_is_taken_fro
     assert deadline(YEARLY, events, after(MONTHLY, "2026-02-20")) == "2026-08-01"
 
 
+def elsewhere(rule, on):
+    return [Terms((rule,), day(on), keeps_balance=False)]
+
+
+def test_balance_does_not_go_along_to_another_operator():
+    events = [balance("2026-01-10", "800")]
+    assert deadline(MONTHLY, events, after(DEARER, "2026-02-10")) == "2029-08-01"
+    # What ran stays at the most; a month of the other plan is earlier.
+    assert deadline(MONTHLY, events, elsewhere(DEARER, "2026-02-10")) == "2026-03-10"
+    seen = balance("2026-02-12", "38")
+    assert deadline(MONTHLY, [*events, seen], elsewhere(DEARER, "2026-02-10")) == "2026-05-01"
+
+
+def test_balance_does_not_outlast_what_the_operator_said():
+    events = [balance("2026-01-10", "800"), Event(on=day("2026-01-11"), valid_until=day("2026-06-01"))]
+    assert deadline(MONTHLY, events, after(DEARER, "2026-02-10")) == "2026-06-01"
+
+
+def test_balance_does_not_outlast_the_life_of_the_line():
+    short = dataclasses.replace(MONTHLY, life_limit_days=90)
+    changes = after(DEARER, "2026-02-10")
+    dates = standing([short], [balance("2026-01-10", "800")], activated_on=day("2026-01-01"), changes=changes)
+    assert dates.deadline == day("2026-04-01")
+
+
+def test_balance_seen_at_an_operator_before_is_not_found_again_by_a_later_change():
+    events = [balance("2026-01-10", "800")]
+    changes = [*elsewhere(HALF_YEARLY, "2026-02-10"), *after(MONTHLY, "2026-03-10")]
+    assert deadline(MONTHLY, events, changes) == "2026-04-10"
+
+
+def test_balance_of_which_no_fee_was_taken_makes_no_date_later():
+    events = [top_up("2026-01-31"), balance("2026-02-10", "4000")]
+    assert deadline(YEARLY, events, after(MONTHLY, "2026-02-20")) == "2026-12-27"
+
+
 def test_balance_in_other_money_says_nothing():
     events = [top_up("2026-01-31"), balance("2026-02-10", "40", "CUP")]
     assert deadline(YEARLY, events, after(MONTHLY, "2026-02-20")) == "2026-03-20"
@@ -235,8 +271,8 @@ def test_life_limit_of_the_new_plan_counts_from_its_day():
     events=st.lists(acts(days_from(-800, 399)), max_size=5),
 )
 def test_change_alone_never_makes_a_deadline_later(before, new, changed, events):
-    """But for a fee from the balance, which lasts as long as the balance does."""
-    if new.kind == "fee_from_balance":
+    """But from one fee from the balance to another: it lasts as long as the balance does."""
+    if new.kind == before.kind == "fee_from_balance":
         return
     earlier = [event for event in events if event.on < changed]
     old = standing([before], earlier).deadline

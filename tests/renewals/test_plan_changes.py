@@ -8,7 +8,7 @@ from django.db import DatabaseError, connection
 
 from cards.models import Card, PlanChange
 from renewals import plan_changes
-from renewals.deadlines import recompute_card
+from renewals.deadlines import forecast_of, recompute_card
 from renewals.models import Payment, Reading
 from renewals.plan_changes import (
     PlanChangeRefused,
@@ -239,10 +239,21 @@ def test_correction_leads_a_change_to_come_on_from_the_right_plan(card):
     assert not PlanChange.objects.exists()
 
 
+def test_balance_stays_with_the_operator(family):
+    """56 CNY at China Unicom are nothing at China Telecom."""
+    card, telecom = family.add_card(unicom()), unicom()
+    Reading.objects.create(card=card, household=family.household, read_on=day("2026-05-10"), balance=50, currency="CNY")
+    recompute_card(card)
+    change(card, telecom, "2026-06-01")
+    card.refresh_from_db()
+    assert card.deadline == day("2026-07-01")
+    assert forecast_of(card, TODAY) is None
+
+
 def test_balance_goes_on_under_the_new_fee(family):
     card = family.add_card(unicom())
     cheaper = unicom()
-    cheaper.fee = 5
+    cheaper.operator, cheaper.fee = card.plan.operator, 5
     cheaper.save()
     Reading.objects.create(card=card, household=family.household, read_on=day("2026-05-10"), balance=50, currency="CNY")
     recompute_card(card)
