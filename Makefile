@@ -9,9 +9,11 @@ export PYTHONDONTWRITEBYTECODE :=
 UV := .tools/bin/uv
 PY := .venv/bin/python
 SQLITE_TESTS = $(PY) -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90
-POSTGRES_TESTS = $(PY) -m pytest -n 2 --dist loadfile --database=postgres -m "not browser" --ignore=tests/test_make.py
+# What depends on no database is tested once: the calendar arithmetic of two years, and what a lost rule does.
+POSTGRES_TESTS = $(PY) -m pytest -n 2 --dist loadfile --database=postgres -m "not browser" --ignore=tests/test_make.py \
+	--ignore=tests/renewals/test_reminder_oracle.py --ignore=tests/reliability/test_ten_rules.py
 
-.PHONY: help run demo test check bench messages
+.PHONY: help run demo test soak check bench messages
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -28,6 +30,11 @@ test: .venv/dev.stamp ## the whole suite on SQLite, then on PostgreSQL
 	$(SQLITE_TESTS)
 	$(PY) -m coverage report --include='renewals/lifecycle/*' --fail-under=100
 	$(POSTGRES_TESTS)
+
+soak: export SOAK ?= 1
+soak: .venv/dev.stamp ## the long form of the reminders' reliability tests, on both databases; SOAK=0.1 is a tenth
+	$(PY) -m pytest -q tests/reliability --deselect tests/reliability/test_ten_rules.py
+	$(PY) -m pytest -q tests/reliability --deselect tests/reliability/test_ten_rules.py --database=postgres
 
 # As an installation on the web has it, whatever a developer's own .env says.
 check: export DATA_DIR := .venv/check
@@ -57,7 +64,7 @@ $(UV):
 	@env -u PYTHONPYCACHEPREFIX $(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target .tools uv
 
 .venv/run.stamp: uv.lock | $(UV)
-	@$(UV) sync --quiet --frozen --no-dev --inexact --extra postgres
+	@$(UV) sync --quiet --frozen --no-dev --inexact --all-extras
 	@touch $@
 
 .venv/dev.stamp: uv.lock | $(UV)

@@ -1,6 +1,7 @@
 """Form fields that take what people type and refuse what could be read in two ways."""
 
 import datetime
+import re
 import zoneinfo
 from typing import Any
 
@@ -62,6 +63,28 @@ class ZoneField(forms.CharField):
         self.widget.attrs.update({"list": "zones", "autocomplete": "off", "data-zone": ""})
 
 
+class DaysField(forms.CharField):
+    """Whole numbers of days, such as “90, 45”; kept as a list, the largest first. Nothing typed is an empty list."""
+
+    empty_values = [None, "", []]
+
+    def __init__(self, *, encoder: object = None, decoder: object = None, **kwargs: Any) -> None:
+        """`encoder` and `decoder` are what the JSON column says of itself; a list of numbers needs neither."""
+        super().__init__(**kwargs)
+
+    def prepare_value(self, value: Any) -> Any:
+        return ", ".join(map(str, value)) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        words = [word for word in re.split(r"[\s,;，、；]+", super().to_python(value) or "") if word]
+        if not all(re.fullmatch(r"[0-9]{1,4}", word) for word in words):
+            raise ValidationError(_("Write whole days from 0 to 3650, such as 90, 45."), code="days")
+        return sorted({int(word) for word in words}, reverse=True)
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return super().has_changed(self.prepare_value(initial), data)
+
+
 def common_zones() -> list[str]:
     """Return the names that people look for, such as America/Havana, sorted."""
     areas = ("Africa/", "America/", "Asia/", "Atlantic/", "Australia/", "Europe/", "Indian/", "Pacific/")
@@ -76,6 +99,8 @@ def form_field(column: models.Field, **kwargs: Any) -> forms.Field | None:
         return column.formfield(form_class=AmountField, **kwargs)
     if column.name in {"currency", "charged_currency"}:
         return column.formfield(form_class=CurrencyField, **kwargs)
+    if column.name == "reminder_days":
+        return column.formfield(form_class=DaysField, **kwargs)
     if column.name == "time_zone":
         return column.formfield(form_class=ZoneField, **kwargs)
     if isinstance(column, models.TimeField):

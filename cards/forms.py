@@ -107,7 +107,16 @@ class NewMemberForm(forms.ModelForm):
 class SettingsForm(forms.ModelForm):
     class Meta:
         model = Member
-        fields = ["name", "language", "time_zone", "remind_at", "reminder_level", "away_from", "away_until"]
+        fields = [
+            "name",
+            "language",
+            "time_zone",
+            "remind_at",
+            "reminder_level",
+            "reminder_days",
+            "away_from",
+            "away_until",
+        ]
         formfield_callback = form_field
 
 
@@ -144,14 +153,16 @@ class CardForm(forms.ModelForm):
         "new_person",
         "responsible",
         "deputy",
+        "reminder_level",
+        "reminder_days",
         "form",
         "location",
     ]
 
     class Meta:
         model = Card
-        fields = ["name", "number", "plan", "person", "responsible", "deputy", "form", "location",
-                  "account_username", "activated_on", "notes"]  # fmt: skip
+        fields = ["name", "number", "plan", "person", "responsible", "deputy", "reminder_level", "reminder_days",
+                  "form", "location", "account_username", "activated_on", "notes"]  # fmt: skip
         formfield_callback = form_field
         widgets = {"notes": forms.Textarea(attrs={"rows": 3})}
 

@@ -8,5 +8,4 @@ urlpatterns = [
     path("household/edit/", views.edit_household, name="household_edit"),
     path("household/people/", views.add_person, name="person_add"),
     path("household/members/", views.add_member_view, name="member_add"),
-    path("settings/", views.member_settings, name="settings"),
 ]

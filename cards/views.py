@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from .access import manager_of, member_of
 from .fields import common_zones
-from .forms import HouseholdForm, NewMemberForm, PersonForm, SettingsForm, SetupForm
+from .forms import HouseholdForm, NewMemberForm, PersonForm, SetupForm
 from .household import AlreadyFounded, add_member, found_household, invite, is_empty
 from .models import Household, Member, Person
 
@@ -94,21 +94,6 @@ def add_member_view(request: HttpRequest) -> HttpResponse:
             % {"name": member.name},
         )
     return redirect("household")
-
-
-@require_http_methods(["GET", "POST"])
-def member_settings(request: HttpRequest) -> HttpResponse:
-    """Language, time zone, mail hour and reminders of the member who asks."""
-    member = member_of(request)
-    form = SettingsForm(request.POST or None, instance=Member.objects.get(pk=member.pk))
-    if request.method == "POST" and form.is_valid():
-        form.instance.next_plan_at = None
-        form.save()
-        with translation.override(form.instance.language):
-            messages.success(request, _("Saved."))
-        return redirect("settings")
-    tests = member.deliveries.filter(kind="test").order_by("-created_at")[:3]
-    return render(request, "cards/settings.html", {"form": form, "zones": common_zones(), "tests": tests})
 
 
 def _household_page(request: HttpRequest, person_form: PersonForm, member_form: NewMemberForm) -> HttpResponse:

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from config.keys import new_encryption_key, new_secret_key, read_or_make_key
@@ -161,10 +162,21 @@ OUTBOX_DIR = DATA_DIR / "outbox"
 EMAIL_URL = env.str("EMAIL_URL", default="")
 if EMAIL_URL:
     vars().update(env.email_url("EMAIL_URL"))
+    if vars()["EMAIL_BACKEND"] == "django.core.mail.backends.smtp.EmailBackend":
+        EMAIL_BACKEND = "config.smtp.EmailBackend"
 else:
     EMAIL_BACKEND = "config.outbox.EmailBackend"
+# Seconds for each answer of the mail server, and for the one to a whole message.
 EMAIL_TIMEOUT = 60
+EMAIL_FINAL_TIMEOUT = 600
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default=f"Keepnumber <keepnumber@{_site.hostname}>")
+# Members may have their reminders sent to servers in the network around this one, such as an ntfy at home.
+PUSH_ALLOW_PRIVATE = env.bool("PUSH_ALLOW_PRIVATE", default=False)
+
+# Asked for after each good run of the reminders; who keeps it raises the alarm when that does not happen.
+MONITOR_URL = env.str("MONITOR_URL", default="")
+if MONITOR_URL and urlsplit(MONITOR_URL).scheme not in {"http", "https"}:
+    raise ImproperlyConfigured("MONITOR_URL must begin with https:// or http://.")
 
 SESSION_COOKIE_AGE = 60 * 60 * 24 * 14
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -200,7 +212,13 @@ CONTENT_SECURITY_POLICY = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "formatters": {
+        "line": {
+            "class": "config.logs.Formatter",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
 }

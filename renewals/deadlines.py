@@ -10,7 +10,8 @@ from typing import Any
 
 from babel.core import get_global
 from django.db import transaction
-from django.db.models import Prefetch, QuerySet
+from django.db.models import F, Prefetch, QuerySet
+from django.utils import timezone
 
 from cards.models import Card, CardQuerySet, KeepRule, Member, Plan, PlanChange
 
@@ -19,7 +20,9 @@ from .kept_terms import rules_kept
 from .lifecycle import Because, Event, Forecast, Period, Reason, Rule, Stage, Standing, Step, Terms
 from .models import Activity, Payment, Reading, Renewal
 
-_ANSWERS = ["deadline", "due_on", "safe_on", "grace_ends_on", "lost_on", "deadline_source", "is_incomplete"]
+_DATES = ["deadline", "due_on", "safe_on", "grace_ends_on", "lost_on"]
+_ANSWERS = [*_DATES, "deadline_source", "is_incomplete"]
+_REVISION = ["revision", "changed_at"]
 _BATCH = 500
 
 
@@ -42,7 +45,9 @@ def recompute_card(card: Card) -> Standing:
         fresh = with_history(Card.objects.filter(pk=card.pk)).get()
         dates = standing_of(fresh)
         _write_answers(card, dates)
-        card.save(update_fields=_ANSWERS)
+        if has_moved := _dates_of(card) != _dates_of(fresh):
+            card.revision, card.changed_at = fresh.revision + 1, timezone.now()
+        card.save(update_fields=[*_ANSWERS, *(_REVISION if has_moved else [])])
     return dates
 
 
@@ -90,16 +95,19 @@ def _batches(cards: QuerySet[Card]) -> Iterator[list[int]]:
 def _recompute_batch(numbers: list[int], told: Callable[[list[Moved]], None] | None) -> int:
     batch = Card.objects.filter(pk__in=numbers)
     list(batch.order_by("pk").select_for_update().values_list("pk"))
-    rules, rows, moved = _RulesOf(), [], []
+    rules, rows, redated, moved = _RulesOf(), [], [], []
     for card in with_history(batch):
-        before, kept = [getattr(card, name) for name in _ANSWERS], kept_dates(card)
+        before, days, kept = [getattr(card, name) for name in _ANSWERS], _dates_of(card), kept_dates(card)
         dates = standing_of(card, rules=rules)
         _write_answers(card, dates)
         if before != [getattr(card, name) for name in _ANSWERS]:
             rows.append(card)
+        if days != _dates_of(card):
+            redated.append(card.pk)
         if card.closed_on is None and kept != _plain(dates):
             moved.append(Moved(card, kept, _plain(dates)))
     _save_answers(rows)
+    Card.objects.filter(pk__in=redated).update(revision=F("revision") + 1, changed_at=timezone.now())
     if told:
         told(moved)
     return len(moved)
@@ -320,6 +328,11 @@ def _write_answers(card: Card, dates: Standing) -> None:
         dates.is_incomplete,
     )
     card.deadline_source = _source(dates.because)
+
+
+def _dates_of(card: Card) -> list[datetime.date | None]:
+    """Return the dates that calendars show and count the changes of."""
+    return [getattr(card, name) for name in _DATES]
 
 
 def _source(because: Because | None) -> dict[str, Any]:

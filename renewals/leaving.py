@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Iterable
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
@@ -64,8 +64,7 @@ def let_go(
                 state=Task.State.OPEN,
                 defaults={"household_id": card.household_id, "due_on": alive_until, "opened_at": now},
             )
-        card.closed_on = today
-        card.save(update_fields=["closed_on"])
+        _set_closed(card, today, now)
     return departure
 
 
@@ -75,8 +74,7 @@ def keep_after_all(card: Card, member: Member, now: datetime.datetime) -> None:
     Raises IntegrityError, with nothing written, when another open card of the household has the number.
     """
     with transaction.atomic():
-        card.closed_on = None
-        card.save(update_fields=["closed_on"])
+        _set_closed(card, None, now)
         card.tasks.filter(kind=Task.Kind.MOVE_ACCOUNTS, state=Task.State.OPEN).update(
             state=Task.State.DISMISSED, closed_at=now, closed_by=member
         )
@@ -101,6 +99,12 @@ def say_windows(card: Card, ends_on: datetime.date | None) -> list[str]:
         _say_port_out(card.plan.port_out_days, ends_on),
         _say_refund(card.plan.refund_days, ends_on),
     ]
+
+
+def _set_closed(card: Card, closed_on: datetime.date | None, now: datetime.datetime) -> None:
+    """Close the card, or open it again; calendars are told by its revision."""
+    Card.objects.filter(pk=card.pk).update(closed_on=closed_on, revision=F("revision") + 1, changed_at=now)
+    card.closed_on = closed_on
 
 
 def _abandon_open_renewal(card: Card, member: Member, now: datetime.datetime) -> None:

@@ -107,8 +107,8 @@ def _tell(moved: list[Moved], plan: int, now: datetime.datetime) -> None:
     """
     day = now.date()
     cards = {each.card.pk: each for each in moved if _dates(each.before) != _dates(each.after)}
-    said = Reminder.objects.filter(kind=Reminder.Kind.RULE, subject__in=cards, moment_on=day)
-    told = set(said.values_list("subject_id", flat=True))
+    said = Reminder.objects.filter(kind=Reminder.Kind.RULE, card__in=cards, moment_on=day)
+    told = set(said.values_list("card_id", flat=True))
     said.delete()
     for row in RuleChange.objects.filter(card__in=cards, changed_on=day):
         after = cards.pop(row.card_id).after

@@ -40,7 +40,8 @@ DueDays = dict[tuple[str, int | None], datetime.date]
 class Todo:
     """A small thing to do on a day. `card` of None: for the whole household. `due_on` of None: whenever it suits.
 
-    `about` names what it is about: the changed fields of `person`, or the accounts that are still on the number.
+    `since` is the day it was opened, or, for what comes again by itself, the day it is due. `about` names what it is
+    about: the changed fields of `person`, or the accounts that are still on the number.
     """
 
     kind: str
@@ -49,6 +50,7 @@ class Todo:
     person: Person | None = None
     due_on: datetime.date | None = None
     about: tuple[str, ...] = ()
+    since: datetime.date | None = None
 
     def words(self) -> str:
         """Return what to do, as a sentence of the active language."""
@@ -90,15 +92,25 @@ def open_tasks(member: Member, cards: Iterable[Card], today: datetime.date) -> l
     The cards are the household's own, with `plan__operator` and `linked_accounts` fetched. Three queries, however
     many cards.
     """
-    known = {card.pk: card for card in cards}
-    todos = _written_down(member, known, today)
-    for (kind, pk), due_on in _due_days(member, known).items():
-        if due_on <= today:
-            todos.append(Todo(kind, known[pk] if pk else None, today, due_on=due_on))
+    todos = [
+        todo
+        for todo in tasks_ahead(member, cards, today)
+        if todo.kind not in RECURRING or (todo.due_on and todo.due_on <= today)
+    ]
     order = [*HOUSEHOLD_KINDS, *CARD_KINDS]
     return sorted(
         todos, key=lambda todo: (order.index(Kind(todo.kind)), todo.due_on or datetime.date.min, str(todo.card))
     )
+
+
+def tasks_ahead(member: Member, cards: Iterable[Card], today: datetime.date) -> list[Todo]:
+    """Return the open tasks and the recurring ones that are still to come, in no order; arguments as `open_tasks`."""
+    known = {card.pk: card for card in cards}
+    recurring = [
+        Todo(kind, known[pk] if pk else None, today, due_on=due_on, since=due_on)
+        for (kind, pk), due_on in _due_days(member, known).items()
+    ]
+    return _written_down(member, known, today) + recurring
 
 
 @transaction.atomic
@@ -156,7 +168,8 @@ def _written_down(member: Member, cards: Mapping[int, Card], today: datetime.dat
         elif card.closed_on:
             continue
         if about:
-            todos.append(Todo(task.kind, card, today, task.person, task.due_on, about))
+            opened_on = task.opened_at.astimezone(member.zone).date()
+            todos.append(Todo(task.kind, card, today, task.person, task.due_on, about, opened_on))
     return todos
 
 

@@ -1,6 +1,24 @@
 from django.urls import path
 
-from .views import balance, card, changes, dashboard, documents, mails, payments, plans, records, step, tasks, walk
+from .views import (
+    balance,
+    calendar,
+    card,
+    changes,
+    channel,
+    dashboard,
+    documents,
+    mail_acts,
+    mails,
+    payments,
+    plans,
+    records,
+    settings,
+    step,
+    tasks,
+    trips,
+    walk,
+)
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -17,6 +35,8 @@ urlpatterns = [
     path("cards/<int:pk>/accounts/", card.add_account, name="account_add"),
     path("linked-accounts/<int:pk>/moved/", card.move_account, name="account_move"),
     path("cards/<int:pk>/log/", records.log, name="log"),
+    path("cards/<int:pk>/snooze/", mail_acts.snooze_card, name="snooze"),
+    path("cards/<int:pk>/calendar.ics", calendar.card_file, name="card_calendar"),
     path("log/<slug:kind>/<int:pk>/correct/", records.correct, name="correct"),
     path("log/<slug:kind>/<int:pk>/delete/", records.delete_record, name="delete_record"),
     path("payments/", payments.ledger, name="payments"),
@@ -36,5 +56,18 @@ urlpatterns = [
     path("documents/<int:pk>/delete/", documents.delete_document, name="document_delete"),
     path("household/people/<int:pk>/edit/", tasks.edit_person, name="person_edit"),
     path("household/tasks/<slug:kind>/", tasks.close_household_task, name="household_task_close"),
+    path("calendar/", calendar.month, name="calendar"),
+    path("calendar/<str:token>.ics", calendar.feed, name="calendar_feed"),
+    path("travel/", trips.trips, name="trips"),
+    path("travel/<int:pk>/", trips.trip_page, name="trip"),
+    path("travel/<int:pk>/cancel/", trips.cancel, name="trip_cancel"),
+    path("mails/", mails.mails, name="mails"),
+    path("mail/act/<str:token>/", mail_acts.act, name="mail_act"),
+    path("mail/stop/<str:token>/", mail_acts.stop, name="mail_stop"),
+    path("settings/", settings.member_settings, name="settings"),
     path("settings/test/", mails.send_test, name="send_test"),
+    path("settings/mail/resume/", mail_acts.resume, name="mail_resume"),
+    path("settings/calendar/", calendar.feed_settings, name="feed_settings"),
+    path("settings/channel/", channel.edit_channel, name="channel"),
+    path("settings/channel/remove/", channel.remove_channel, name="channel_remove"),
 ]

@@ -7,13 +7,15 @@ import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from cards.models import Card, Member
 
 from .deadlines import recompute_card
 from .models import Activity, DocumentCheck, Payment, Reading, Renewal, RenewalStep, plan_terms
-from .reminders.planning import first_instant
+from .reminders.hours import first_instant
 
 Key = RenewalStep.Key
 
@@ -271,7 +273,8 @@ def _advance(renewal: Renewal, now: datetime.datetime) -> None:
 
 
 def _close(renewal: Renewal, **fields: object) -> None:
-    if not Renewal.objects.filter(pk=renewal.pk, state__in=Renewal.OPEN_STATES).update(**fields):
+    still_open = Renewal.objects.filter(pk=renewal.pk, state__in=Renewal.OPEN_STATES)
+    if not still_open.update(**fields, **_next_revision()):
         renewal.refresh_from_db()
         raise RenewalClosed(renewal)
     for name, value in fields.items():
@@ -279,6 +282,12 @@ def _close(renewal: Renewal, **fields: object) -> None:
 
 
 def _write(renewal: Renewal, **fields: object) -> None:
+    is_news = any(fields[name] != getattr(renewal, name) for name in fields.keys() & {"state", "follow_up_at"})
+    Renewal.objects.filter(pk=renewal.pk).update(**fields, **(_next_revision() if is_news else {}))
     for name, value in fields.items():
         setattr(renewal, name, value)
-    renewal.save(update_fields=list(fields))
+
+
+def _next_revision() -> dict[str, Any]:
+    """Return what is written with a change that calendars show."""
+    return {"revision": F("revision") + 1, "changed_at": timezone.now()}

@@ -31,6 +31,8 @@ def app_environment(data_dir, port, **changes):
         "SITE_URL": f"http://127.0.0.1:{port}",
         "ALLOWED_HOSTS": "127.0.0.1,localhost",
         "DEBUG": "false",
+        "MONITOR_URL": "",
+        "PUSH_ALLOW_PRIVATE": "false",
         **{name: str(value) for name, value in changes.items()},
     }
 

@@ -10,7 +10,19 @@ from django.test import Client
 from django.utils import timezone
 
 from cards.models import LinkedAccount, Member, PlanChange, TopUpChannel
-from renewals.models import Activity, Document, Payment, Reading, Renewal, RenewalStep, SignalCheck
+from renewals.models import (
+    Activity,
+    Delivery,
+    Document,
+    Payment,
+    Reading,
+    Reminder,
+    Renewal,
+    RenewalStep,
+    SignalCheck,
+    Trip,
+    new_message_id,
+)
 from renewals.views.card import card_today
 from renewals.walkthrough import start_renewal
 from tests.factories import CardFactory, HouseholdFactory, MemberFactory, PersonFactory, cubacel, unicom
@@ -50,6 +62,9 @@ class Family:
             household=self.household, card=self.card, name=f"WeChat {self.name}"
         )
         self.document = Document.objects.create(household=self.household, person=self.person, kind="passport")
+        self.trip = Trip.objects.create(
+            household=self.household, leaves_on=in_days(today, 10), from_country="CU", to_country="CN", by=self.owner
+        )
         self.renewal = start_renewal(self.card, self.owner, timezone.now())
         self.reading = Reading.objects.create(card=self.card, read_on=today, valid_until=today, **about)
         self.activity = Activity.objects.create(card=self.card, kind="sms", done_on=today, **about)
@@ -101,6 +116,17 @@ def save_step(client, renewal, key, follow=True, **typed):
     revision = RenewalStep.objects.get(renewal=renewal, key=key).revision
     data = {"do": "done", "revision": revision} | typed
     return client.post(f"/renewals/{renewal.pk}/{key}/", data, follow=follow)
+
+
+def has_heard_of_the_month(member, day):
+    """Let a mail have told the member that this month too their numbers are watched over."""
+    about = {"household": member.household, "member": member}
+    sent = Delivery.objects.create(
+        kind="test", state="sent", local_date=day, message_id=new_message_id("example.org"), **about
+    )
+    first = day.replace(day=1)
+    household = f"household:{member.household_id}"
+    Reminder.objects.create(delivery=sent, kind="watching", subject=household, about_on=first, moment_on=first, **about)
 
 
 def in_days(day, days):

@@ -25,6 +25,8 @@ FROM_OUTSIDE = [
     "SITE_URL",
     "ALLOWED_HOSTS",
     "DEBUG",
+    "MONITOR_URL",
+    "PUSH_ALLOW_PRIVATE",
 ]
 
 environ.Env.read_env = lambda *args, **kwargs: None

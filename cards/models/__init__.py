@@ -9,7 +9,7 @@ from .catalogue import (
     TopUpChannel,
 )
 from .catalogue_change import CatalogueChange
-from .household import Household, HouseholdQuerySet, Member, Person, User
+from .household import Household, HouseholdQuerySet, Level, Member, Person, User
 from .keep_rule import Act, KeepRule, PaidFrom, TopUpStep, Unit
 from .rate import ExchangeRate
 
@@ -24,6 +24,7 @@ __all__ = [
     "Household",
     "HouseholdQuerySet",
     "KeepRule",
+    "Level",
     "LinkedAccount",
     "Member",
     "Operator",

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from cards.encryption import EncryptedTextField
 
 from .catalogue import Plan
-from .household import Household, HouseholdQuerySet, Member, Person
+from .household import Household, HouseholdQuerySet, Level, Member, Person, check_days_before
 
 
 class CardQuerySet(HouseholdQuerySet):
@@ -27,7 +27,11 @@ class CardQuerySet(HouseholdQuerySet):
 
 
 class Card(models.Model):
-    """One number. Its dates (`deadline` and those after it) are answers that `renewals` keeps for fast lists."""
+    """One number. Its dates (`deadline` and those after it) are answers that `renewals` keeps for fast lists.
+
+    `revision` counts the times they moved or the card was closed or opened again, the last time at `changed_at`:
+    calendars want to know.
+    """
 
     class Form(models.TextChoices):
         SIM = "sim", _("SIM")
@@ -64,6 +68,20 @@ class Card(models.Model):
         verbose_name=_("deputy"),
         help_text=_("Gets reminders in the last week, or when the responsible member is away"),
     )
+    reminder_level = models.CharField(
+        _("reminders"),
+        max_length=10,
+        choices=Level,
+        blank=True,
+        help_text=_("Empty: each member gets as many as they chose in their settings"),
+    )
+    reminder_days = models.JSONField(
+        _("more days before"),
+        default=list,
+        blank=True,
+        validators=[check_days_before],
+        help_text=_("Days before the deadline, such as 90, 45: added to the reminders above"),
+    )
     form = models.CharField(_("form"), max_length=4, choices=Form, default=Form.SIM)
     location = models.CharField(
         _("where the SIM is"),
@@ -92,6 +110,8 @@ class Card(models.Model):
     lost_on = models.DateField(_("lost on"), null=True, editable=False)
     deadline_source = models.JSONField(default=dict, editable=False)
     is_incomplete = models.BooleanField(default=False, editable=False)
+    revision = models.PositiveIntegerField(default=0, editable=False)
+    changed_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = CardQuerySet.as_manager()
 

@@ -90,6 +90,24 @@ def check_time_zone(name: str) -> None:
         raise ValidationError(_("“%(name)s” is not a time zone."), params={"name": name})
 
 
+MOST_DAYS_BEFORE = 3650
+
+
+def check_days_before(days: object) -> None:
+    """Raise ValidationError unless `days` is a list of different whole numbers from 0 to 3,650."""
+    listed = days if isinstance(days, list) else [None]
+    if any(type(day) is not int or not 0 <= day <= MOST_DAYS_BEFORE for day in listed) or len({*listed}) < len(listed):
+        raise ValidationError(_("Write whole days from 0 to 3650, such as 90, 45."), code="days")
+
+
+class Level(models.TextChoices):
+    """How many reminders come before a deadline; see docs/reminders.md."""
+
+    CALM = "calm", _("calm")
+    STANDARD = "standard", _("standard")
+    INSISTENT = "insistent", _("insistent")
+
+
 class Member(models.Model):
     """A person of the household with a login: what they may do, and when and how mail reaches them."""
 
@@ -97,11 +115,6 @@ class Member(models.Model):
         OWNER = "owner", _("owner")
         MANAGER = "manager", _("manager")
         VIEWER = "viewer", _("viewer")
-
-    class Level(models.TextChoices):
-        CALM = "calm", _("calm")
-        STANDARD = "standard", _("standard")
-        INSISTENT = "insistent", _("insistent")
 
     class Language(models.TextChoices):
         ENGLISH = "en", "English"
@@ -126,14 +139,24 @@ class Member(models.Model):
             "Calm: 14, 3 and 0 days before. Standard: 30, 14, 7, 3, 1 and 0. Insistent: daily in the last week"
         ),
     )
+    reminder_days = models.JSONField(
+        _("more days before"),
+        default=list,
+        blank=True,
+        validators=[check_days_before],
+        help_text=_("Days before the deadline, such as 90, 45: added to the reminders above"),
+    )
     away_from = models.DateField(_("away from"), null=True, blank=True)
     away_until = models.DateField(
         _("away until"),
         null=True,
         blank=True,
-        help_text=_("While you are away, the deputy gets your reminders too"),
+        help_text=_("What falls into these days is said the day before you leave, and the deputy stands in"),
     )
     next_plan_at = models.DateTimeField(null=True, editable=False)
+    unreachable_since = models.DateTimeField(_("mail refused since"), null=True, editable=False)
+    unreachable_reason = models.CharField(max_length=300, blank=True, editable=False)
+    mail_stopped_at = models.DateTimeField(_("mails stopped at"), null=True, editable=False)
 
     objects = HouseholdQuerySet.as_manager()
 
@@ -170,6 +193,16 @@ class Member(models.Model):
     @property
     def zone(self) -> zoneinfo.ZoneInfo:
         return zoneinfo.ZoneInfo(self.time_zone)
+
+    @property
+    def out_of_reach_since(self) -> datetime.datetime | None:
+        """Since when mail does not reach the member, as it was refused or stopped; None when it does."""
+        return min((at for at in (self.unreachable_since, self.mail_stopped_at) if at), default=None)
+
+    @property
+    def absence(self) -> tuple[datetime.date, datetime.date] | None:
+        """The first and the last day the member said to be away; None when none is written down."""
+        return (self.away_from, self.away_until) if self.away_from and self.away_until else None
 
     def is_away(self, day: datetime.date) -> bool:
         """Whether the member said to be away on `day`; both ends count."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from cards.household import add_member, found_household
-from cards.models import Household, Member, Person
+from cards.models import Household, Level, Member, Person
 
 # Owner, manager, viewer and surname: of the households after the first, in turn.
 OTHERS = (
@@ -80,7 +80,7 @@ def _complete(owner: Member, manager: str, viewer: str, surname: str, number: st
             role=Member.Role.VIEWER,
             language=Member.Language.SPANISH,
             time_zone="America/Havana",
-            reminder_level=Member.Level.CALM,
+            reminder_level=Level.CALM,
         ),
     )
 

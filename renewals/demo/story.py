@@ -15,7 +15,17 @@ from PIL import Image, ImageDraw, ImageFont
 
 from cards.models import Card, LinkedAccount, Member, Person, Plan
 from renewals.deadlines import expected_deadline, recompute_card, today_for
-from renewals.models import Activity, Document, DocumentCheck, Payment, Reading, Renewal, RenewalStep, SignalCheck
+from renewals.models import (
+    Activity,
+    Document,
+    DocumentCheck,
+    Payment,
+    Reading,
+    Renewal,
+    RenewalStep,
+    SignalCheck,
+    Trip,
+)
 from renewals.papers import best_of, judge, wanted_kinds
 from renewals.receipts import attach, recognise
 from renewals.walkthrough import (
@@ -45,6 +55,7 @@ def tell_story(family: Family, now: datetime.datetime) -> Payment:
     """
     story = _Story(family, now)
     story.tell_papers()
+    story.tell_flight()
     story.tell_urgent()
     story.tell_active()
     story.tell_due()
@@ -110,6 +121,16 @@ class _Story:
                 issued_by=issued_by,
                 expires_on=self.today + days_left * DAY,
             )
+
+    def tell_flight(self) -> None:
+        """The family flies home in twelve days: what is cheaper in Cuba is done before."""
+        Trip.objects.create(
+            household=self.family.household,
+            leaves_on=self.today + 12 * DAY,
+            from_country="CU",
+            to_country="CN",
+            by=self.family.owner,
+        )
 
     def tell_urgent(self) -> None:
         """Mamá's number in Cuba: renewed once in all steps, and now three days are left."""

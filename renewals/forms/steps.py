@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from cards.fields import AmountField, CurrencyField, DayField, form_field
@@ -274,3 +275,11 @@ class DocumentForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         self.instance.household_id = member.household_id
         self.fields["person"].queryset = Person.objects.for_member(member)
+
+    def save(self, commit: bool = True) -> Document:
+        """Save the document; one that was changed is of the next revision, as calendars want to know."""
+        if self.instance.pk and self.has_changed():
+            self.instance.revision += 1
+            self.instance.changed_at = timezone.now()
+        document: Document = super().save(commit)
+        return document

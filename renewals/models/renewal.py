@@ -22,7 +22,8 @@ class RenewalQuerySet(HouseholdQuerySet):
 class Renewal(models.Model):
     """A walk-through of one card. `plan_terms` is a copy: an edited plan never rewrites history.
 
-    `keeps_terms`: the rule was changed while this renewal was open, so its acts count by the copy.
+    `keeps_terms`: the rule was changed while this renewal was open, so its acts count by the copy. `revision` counts
+    the changes of its state and of the day of its review, the last of them at `changed_at`: calendars want to know.
     """
 
     class State(models.TextChoices):
@@ -64,6 +65,8 @@ class Renewal(models.Model):
     reason = models.CharField(_("reason"), max_length=500, blank=True)
     failed_step = models.CharField(max_length=12, blank=True, editable=False)
     retry_of = models.OneToOneField("self", models.SET_NULL, null=True, blank=True, related_name="retry")
+    revision = models.PositiveIntegerField(default=0, editable=False)
+    changed_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = RenewalQuerySet.as_manager()
 
@@ -154,7 +157,7 @@ class RenewalStep(models.Model):
 
 
 class Document(models.Model):
-    """An identity document of a person."""
+    """An identity document of a person. `revision` counts its changes, the last one at `changed_at`."""
 
     class Kind(models.TextChoices):
         IDENTITY_CARD = "identity_card", _("identity card")
@@ -171,6 +174,8 @@ class Document(models.Model):
     expires_on = models.DateField(
         _("expires on"), null=True, blank=True, help_text=_("Empty for a document that does not expire")
     )
+    revision = models.PositiveIntegerField(default=0, editable=False)
+    changed_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = HouseholdQuerySet.as_manager()
 

@@ -1,8 +1,7 @@
 """Whose day has come, and what is to be said to them: rows are written, nothing is sent."""
 
 import datetime
-import zoneinfo
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -10,31 +9,31 @@ from django.conf import settings
 from django.db import models, transaction
 from django.db.models import Q
 
-from cards.models import Card, Member
-from renewals.deadlines import kept_dates, today_for
-from renewals.models import Delivery, Reminder, Renewal, RuleChange, new_message_id
+from cards.models import Member
+from renewals.models import Channel, Delivery, Reminder, new_message_id
 
-from .ladder import Moment, Part, change_moment, due_moment, next_day, review_moment, worst_first
+from .hours import first_instant
+from .watch import Key, Line, Watch, lines_on, open_renewal_of, watch_over
+
+# A member's next moment lies within two days. One that is further off was written by a wrong clock.
+FARTHEST_PLAN = datetime.timedelta(days=3)
+# Of the days ahead, so many are looked through for what comes next; a mail a month there always is.
+HORIZON = datetime.timedelta(days=400)
 
 
 @dataclass(frozen=True)
-class Line:
-    """One line of a mail: the card, the moment that has come, and the day it is counted from.
+class Coming:
+    """A mail that is still to come: when, and what it will say if nothing happens until then."""
 
-    `change` is what a change of the rule did to the dates, where the line is about that.
-    """
-
-    card: Card
-    moment: Moment
-    today: datetime.date
-    renewal: Renewal | None
-    change: RuleChange | None = None
+    at: datetime.datetime
+    lines: list[Line]
 
 
 def members_due(now: datetime.datetime) -> models.QuerySet[Member]:
-    """Return the members whose mail hour has come since their day was last planned."""
+    """Return the members whose mail hour has come since their day was last planned, and who want mail."""
+    is_due = Q(next_plan_at__lte=now) | Q(next_plan_at=None) | Q(next_plan_at__gt=now + FARTHEST_PLAN)
     return (
-        Member.objects.filter(Q(next_plan_at__lte=now) | Q(next_plan_at=None), user__is_active=True)
+        Member.objects.filter(is_due, user__is_active=True, mail_stopped_at=None)
         .select_related("household", "user")
         .order_by("next_plan_at", "pk")
     )
@@ -56,7 +55,7 @@ def plan_member(member: Member, now: datetime.datetime) -> Delivery | None:
         if not taken or now < hour:
             return None
         lines = new_lines(member, now)
-        if not lines or member.deliveries.filter(kind="digest", local_date=day).exists():
+        if not lines or _has_digest(member, day):
             return None
         delivery = _delivery_for(member, day, now)
         _keep_reminders(member, delivery, lines)
@@ -65,69 +64,34 @@ def plan_member(member: Member, now: datetime.datetime) -> Delivery | None:
 
 def new_lines(member: Member, now: datetime.datetime) -> list[Line]:
     """Return what is to be said to a member now and no mail has said or is about to say, worst first."""
-    said = set(
-        Reminder.objects.for_member(member)
-        .filter(member=member)
-        .exclude(delivery__state__in=[Delivery.State.FAILED, Delivery.State.WITHDRAWN])
-        .values_list("subject_id", "kind", "about_on", "moment_on")
-    )
-    return [
-        line
-        for line in current_lines(member, now)
-        if (line.card.pk, line.moment.kind, line.moment.about_on, line.moment.on) not in said
-    ]
+    lines = lines_on(watch_over(member, now), now)
+    said = _said(member, Q(moment_on__in={line.moment.on for line in lines}))
+    return [line for line in lines if line.key not in said]
 
 
-def current_lines(member: Member, now: datetime.datetime) -> list[Line]:
-    """Return everything that has come by `now` for a member, said or not, worst first."""
-    lines = []
-    for card in watched_cards(member):
-        today = today_for(member, card.plan.operator.country, now)
-        part = part_of(member, card, today)
-        renewal = next(iter(card.renewals.all()), None)
-        moments = [due_moment(kept_dates(card), today, member.reminder_level, part)]
-        if renewal and renewal.follow_up_at and renewal.state == Renewal.State.AWAITING:
-            moments.append(review_moment(renewal.follow_up_at.astimezone(member.zone).date(), today))
-        lines += [Line(card, moment, today, renewal) for moment in moments if moment]
-        for change in card.rule_changes.all():
-            if moment := change_moment(change.changed_on, change.new_deadline, today):
-                lines.append(Line(card, moment, today, renewal, change))
-    return sorted(lines, key=lambda line: worst_first(line.moment))
+def next_mails(member: Member, now: datetime.datetime, count: int, watch: Watch | None = None) -> list[Coming]:
+    """Return the next mails of a member after `now`, at most `count`, as they will be if nothing happens until then.
 
-
-def watched_cards(member: Member) -> Iterable[Card]:
-    """Return the open cards of the member's household with what a mail says about them, in five queries."""
-    return (
-        Card.objects.for_member(member)
-        .open()
-        .select_related("plan__operator", "responsible", "deputy")
-        .prefetch_related(
-            "plan__rules__steps",
-            "linked_accounts",
-            "rule_changes",
-            models.Prefetch("renewals", Renewal.objects.open().select_related("taken_by")),
-        )
-    )
-
-
-def part_of(member: Member, card: Card, today: datetime.date) -> Part:
-    """Return what the member is for the card. Without a responsible member everyone is responsible."""
-    if card.responsible is None or card.responsible == member:
-        return Part.RESPONSIBLE
-    if card.deputy == member:
-        return Part.RESPONSIBLE if card.responsible.is_away(today) else Part.DEPUTY
-    return Part.EVERYONE
-
-
-def next_mail(member: Member, now: datetime.datetime) -> tuple[datetime.date, Card] | None:
-    """Return the day of the member's next mail after today and the card it will be about; None when none is set."""
-    ahead = []
-    for card in watched_cards(member):
-        today = today_for(member, card.plan.operator.country, now)
-        day = next_day(kept_dates(card), today, member.reminder_level, part_of(member, card, today))
-        if day:
-            ahead.append((day, card.pk, card))
-    return (min(ahead)[0], min(ahead)[2]) if ahead else None
+    `watch` is what their lines depend on, if it has been fetched already. Nobody out of reach gets any.
+    """
+    if member.mail_stopped_at:
+        return []
+    watch = watch or watch_over(member, now)
+    present = lines_on(watch, now)
+    known = Q(moment_on__in={line.moment.on for line in present})
+    # What somebody is doing, or what was put off, is not among the lines of today, and may have been said before.
+    held = [f"card:{card.pk}" for card in watch.cards if card.pk in watch.snoozes or open_renewal_of(card)]
+    seen = _said(member, known | Q(subject__in=held))
+    coming: list[Coming] = []
+    at = _next_planning(member, now)
+    while len(coming) < count and at < now + HORIZON:
+        lines = [line for line in lines_on(watch, at) if line.key not in seen]
+        if lines:
+            coming.append(Coming(at, lines))
+            seen |= {line.key for line in lines}
+        day = at.astimezone(member.zone).date() + datetime.timedelta(days=1)
+        at = first_instant(member.zone, day, member.remind_at)
+    return coming
 
 
 def queue_test(member: Member, now: datetime.datetime) -> Delivery:
@@ -139,19 +103,55 @@ def queue_test(member: Member, now: datetime.datetime) -> Delivery:
         local_date=now.astimezone(member.zone).date(),
         message_id=_message_id(),
         next_try_at=now,
+        channel=_channel_of(member),
     )
 
 
-def first_instant(zone: zoneinfo.ZoneInfo, day: datetime.date, hour: datetime.time) -> datetime.datetime:
-    """Return the moment at which a day in a zone first reaches an hour.
+def queue_alerts(about: Member, now: datetime.datetime) -> int:
+    """Queue a mail to every other member of the household who can be reached, that `about` is not; return how many."""
+    others = Member.objects.filter(household=about.household_id, user__is_active=True, mail_stopped_at=None)
+    alerts = [
+        Delivery(
+            household_id=other.household_id,
+            member=other,
+            kind=Delivery.Kind.ALERT,
+            about=about,
+            local_date=now.astimezone(other.zone).date(),
+            message_id=_message_id(),
+            next_try_at=now,
+            channel=_channel_of(other),
+        )
+        for other in others.exclude(pk=about.pk).exclude(unreachable_since__isnull=False)
+    ]
+    return len(Delivery.objects.bulk_create(alerts, ignore_conflicts=True))
 
-    An hour that summer time skips is reached at the next minute there is; one that comes twice, the first time.
-    """
-    wall = datetime.datetime.combine(day, hour)
-    instant = min(wall.replace(tzinfo=zone, fold=fold).astimezone(datetime.UTC) for fold in (0, 1))
-    while instant.astimezone(zone).replace(tzinfo=None) < wall:
-        instant += datetime.timedelta(minutes=1)
-    return instant
+
+def _said(member: Member, which: Q) -> set[Key]:
+    """Return which lines have been said to the member or are about to be; a mail that failed has said nothing."""
+    return set(
+        Reminder.objects.for_member(member)
+        .filter(which, member=member)
+        .exclude(delivery__state__in=[Delivery.State.FAILED, Delivery.State.WITHDRAWN])
+        .values_list("subject", "kind", "about_on", "moment_on")
+    )
+
+
+def _has_digest(member: Member, day: datetime.date) -> bool:
+    return member.deliveries.filter(kind=Delivery.Kind.DIGEST, local_date=day).exists()
+
+
+def _next_planning(member: Member, now: datetime.datetime) -> datetime.datetime:
+    """Return when the member's day is planned next; a day that has its digest already gets no second one."""
+    planned = member.next_plan_at
+    at = planned if planned and now < planned <= now + FARTHEST_PLAN else now
+    day = at.astimezone(member.zone).date()
+    if _has_digest(member, day):
+        return first_instant(member.zone, day + datetime.timedelta(days=1), member.remind_at)
+    return max(at, first_instant(member.zone, day, member.remind_at))
+
+
+def _channel_of(member: Member) -> Channel | None:
+    return Channel.objects.for_member(member).filter(member=member).first()
 
 
 def _delivery_for(member: Member, day: datetime.date, now: datetime.datetime) -> Delivery:
@@ -168,20 +168,30 @@ def _delivery_for(member: Member, day: datetime.date, now: datetime.datetime) ->
         local_date=day,
         message_id=_message_id(),
         next_try_at=now,
+        channel=_channel_of(member),
     )
 
 
 def _keep_reminders(member: Member, delivery: Delivery, lines: Sequence[Line]) -> None:
     """Write each line down as said by this mail; a line whose mail failed for good moves over to it."""
-    for line in lines:
-        Reminder.objects.update_or_create(
-            member=member,
-            subject=line.card,
-            kind=line.moment.kind,
-            about_on=line.moment.about_on,
-            moment_on=line.moment.on,
-            defaults={"household_id": member.household_id, "delivery": delivery},
-        )
+    Reminder.objects.bulk_create(
+        [
+            Reminder(
+                household_id=member.household_id,
+                member=member,
+                subject=line.subject,
+                card=line.card,
+                kind=line.moment.kind,
+                about_on=line.moment.about_on,
+                moment_on=line.moment.on,
+                delivery=delivery,
+            )
+            for line in lines
+        ],
+        update_conflicts=True,
+        unique_fields=["member", "subject", "kind", "about_on", "moment_on"],
+        update_fields=["delivery"],
+    )
 
 
 def _message_id() -> str:

@@ -22,6 +22,7 @@ from renewals.leaving import say_windows
 from renewals.lifeline import lifeline, shared_scale
 from renewals.models import LetGo
 from renewals.plan_changes import correct_plan
+from renewals.snoozing import snooze_choices, snooze_of
 from renewals.tasks import open_tasks
 
 
@@ -65,6 +66,7 @@ def card_page(request: HttpRequest, pk: int) -> HttpResponse:
     scale = shared_scale([dates], today)
     rule, history = words.rule_of(card), history_of(card)
     departure = next((entry.row for entry in history if isinstance(entry.row, LetGo)), None) if card.closed_on else None
+    renewal = card.renewals.open().select_related("taken_by").first()
     return render(
         request,
         "renewals/card.html",
@@ -88,7 +90,10 @@ def card_page(request: HttpRequest, pk: int) -> HttpResponse:
             "todos": [todo for todo in open_tasks(member, [card], own_today(member)) if todo.card],
             "line": lifeline(dates, today, scale),
             "months": scale.months(),
-            "renewal": card.renewals.open().select_related("taken_by").first(),
+            "renewal": renewal,
+            "holder": renewal.holder(timezone.now()) if renewal else None,
+            "snooze": snooze_of(card, member, today),
+            "snooze_choices": snooze_choices(card, today).items(),
             "balance": card.readings.valid().exclude(balance=None).select_related("by").first(),
             "history": history,
             "account_form": LinkedAccountForm(),

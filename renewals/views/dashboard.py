@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.db import connection
+from django.db import connection, models
 from django.db.utils import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -16,12 +16,13 @@ from cards.household import is_empty
 from cards.models import Card, Member
 from renewals import words
 from renewals.deadlines import kept_dates, stage_of, today_for
+from renewals.delivery_words import without_addresses
 from renewals.lifecycle import Stage
 from renewals.lifeline import Lifeline, lifeline, shared_scale
 from renewals.models import Delivery, Renewal
-from renewals.reminders.health import Pulse, reminder_health
+from renewals.reminders.health import UNTOLD_PERIOD, Health, Pulse, reminder_health
 from renewals.reminders.ladder import next_day
-from renewals.reminders.planning import part_of
+from renewals.reminders.watch import open_renewal_of, part_of, wishes_of
 from renewals.tasks import open_tasks
 
 URGENCY = [Stage.GRACE, Stage.URGENT, Stage.RECOVERY, Stage.UNKNOWN, Stage.DUE, Stage.LOST, Stage.ACTIVE]
@@ -29,6 +30,8 @@ NEEDS_SOMEBODY = URGENCY[:5]
 SOON = datetime.timedelta(days=30)
 # So many small things are listed; the others stand on the pages of their cards.
 MOST_TODOS = 5
+# A mail that has not left for so long is not just on its way.
+HELD_UP = datetime.timedelta(hours=1)
 
 
 @dataclass
@@ -91,21 +94,22 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     everything = (
         Card.objects.for_member(member)
         .select_related("plan__operator", "responsible", "deputy")
-        .prefetch_related("plan__rules__steps", "linked_accounts")
+        .prefetch_related(
+            "plan__rules__steps",
+            "linked_accounts",
+            models.Prefetch("renewals", Renewal.objects.open().select_related("taken_by")),
+        )
     )
-    renewals = {row.card_id: row for row in Renewal.objects.for_member(member).open().select_related("taken_by")}
     rows = []
     for card in everything:
         today = today_for(member, card.plan.operator.country, now)
-        rows.append(Row(card, stage_of(card, today), today, renewals.get(card.pk)))
+        rows.append(Row(card, stage_of(card, today), today, open_renewal_of(card)))
     closed = [row.card for row in rows if row.stage is Stage.CLOSED]
     rows = sorted((row for row in rows if row.stage is not Stage.CLOSED), key=_by_urgency)
     local = now.astimezone(member.zone).date()
     scale = shared_scale([kept_dates(row.card) for row in rows], local)
     for row in rows:
         row.line = lifeline(kept_dates(row.card), row.today, scale)
-    health = reminder_health(now)
-    failed = Delivery.objects.for_member(member).unanswered()
     todos = open_tasks(member, everything, local)
     return render(
         request,
@@ -122,10 +126,8 @@ def dashboard(request: HttpRequest) -> HttpResponse:
             "scale": scale,
             "months": scale.months(),
             "due_sums": _due_sums(rows),
-            "health": health,
-            "is_working": health.pulse is Pulse.WORKING,
-            "failed": list(failed.select_related("member").order_by("-created_at")[:3]),
-            "next_mail": _next_mail(member, rows),
+            "next_mail": None if member.mail_stopped_at else _next_mail(member, rows, now),
+            **_watchfulness(member, now),
             "has_mail_server": bool(settings.EMAIL_URL),
         },
     )
@@ -164,10 +166,54 @@ def _due_sums(rows: list[Row]) -> list[tuple[Decimal, str]]:
     return [(amount, currency) for currency, amount in sorted(sums.items())]
 
 
-def _next_mail(member: Member, rows: list[Row]) -> tuple[datetime.date, Card] | None:
+def _next_mail(member: Member, rows: list[Row], now: datetime.datetime) -> tuple[datetime.date, Card] | None:
+    """Return the day of the next mail that speaks of a deadline, and the card; None when there is none."""
+    snoozes = {snooze.card_id: snooze for snooze in member.snoozes.all()}
     ahead = []
     for row in rows:
-        part = part_of(member, row.card, row.today)
-        if day := next_day(kept_dates(row.card), row.today, member.reminder_level, part):
+        part = part_of(member, row.card, row.today, now)
+        wishes = wishes_of(member, row.card, part, snoozes.get(row.card.pk))
+        if day := next_day(kept_dates(row.card), row.today, wishes):
             ahead.append((day, row.card.pk, row.card))
     return (min(ahead)[0], min(ahead)[2]) if ahead else None
+
+
+def _watchfulness(member: Member, now: datetime.datetime) -> dict[str, object]:
+    """Return whether reminders work, and whom no mail reaches."""
+    health = reminder_health(now)
+    alarm = _alarm(health, member, now)
+    held = (
+        Delivery.objects.for_member(member)
+        .filter(state__in=Delivery.OPEN_STATES, created_at__lt=now - HELD_UP)
+        .exclude(kind=Delivery.Kind.TEST)
+    )
+    out_of_reach = (
+        Member.objects.for_member(member)
+        .filter(user__is_active=True)
+        .exclude(unreachable_since=None, mail_stopped_at=None)
+    )
+    return {
+        "health": health,
+        "is_working": health.pulse is Pulse.WORKING and not alarm,
+        "alarm": alarm,
+        "problem": without_addresses(health.problem),
+        # What holds up everything is said once.
+        "held": []
+        if alarm
+        else [
+            (mail, without_addresses(mail.last_error))
+            for mail in held.select_related("member").order_by("created_at")[:3]
+        ],
+        "out_of_reach": [(other, without_addresses(other.unreachable_reason)) for other in out_of_reach.order_by("pk")],
+    }
+
+
+def _alarm(health: Health, member: Member, now: datetime.datetime) -> str:
+    """Return what keeps all mails from leaving; empty when nothing does, or a new installation has only just begun."""
+    if health.problem:
+        return "problem"
+    if health.pulse is Pulse.STUCK:
+        return "unfinished" if health.unfinished_since else "waiting"
+    if health.pulse is Pulse.NEVER:
+        return "never" if now - member.household.created_at > UNTOLD_PERIOD else ""
+    return "late" if health.pulse is Pulse.LATE else ""

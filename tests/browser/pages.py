@@ -54,7 +54,13 @@ PAGES = {
     "household": ["/household/"],
     "household_edit": ["/household/edit/"],
     "person_edit": ["/household/people/{person}/edit/"],
+    "calendar": ["/calendar/", "/calendar/?month=2031-02", "/calendar/?month=x"],
+    "trips": ["/travel/"],
+    "trip": ["/travel/{trip}/"],
+    "mails": ["/mails/"],
     "settings": ["/settings/"],
+    "feed_settings": ["/settings/calendar/"],
+    "channel": ["/settings/channel/"],
     "account_change_password": ["/accounts/password/change/"],
     "account_set_password": ["/accounts/password/set/"],
     "account_reauthenticate": ["/accounts/reauthenticate/"],
@@ -66,6 +72,8 @@ ANONYMOUS_PAGES = {
     "account_reset_password": ["/accounts/password/reset/"],
     "account_reset_password_done": ["/accounts/password/reset/done/"],
     "account_reset_password_from_key": ["/accounts/password/reset/key/{reset}/", "/accounts/password/reset/key/1-x/"],
+    "mail_act": ["/mail/act/{take}/", "/mail/act/{snooze}/"],
+    "mail_stop": ["/mail/stop/{stop}/"],
     "account_reset_password_from_key_done": ["/accounts/password/reset/key/done/"],
 }
 EMPTY_PAGES = {"setup": ["/setup/"]}
@@ -89,6 +97,12 @@ NOT_PAGES = {
     "renewal_start": "/renewals/start/{urgent}/",
     "renewal_take": "/renewals/{preparing}/take/",
     "renewal_abandon": "/renewals/{preparing}/abandon/",
+    "snooze": "/cards/{urgent}/snooze/",
+    "trip_cancel": "/travel/{trip}/cancel/",
+    "calendar_feed": "/calendar/x.ics",
+    "card_calendar": "/cards/{urgent}/calendar.ics",
+    "mail_resume": "/settings/mail/resume/",
+    "channel_remove": "/settings/channel/remove/",
     "send_test": "/settings/test/",
     "person_add": "/household/people/",
     "member_add": "/household/members/",
@@ -108,7 +122,9 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.utils import timezone
 from cards.models import Card, LinkedAccount, Member, Person, Plan, PlanChange
 from renewals.deadlines import recompute_card, stage_of, today_for
-from renewals.models import Activity, Document, Payment, Reading, Renewal, SignalCheck
+from renewals.models import Activity, Delivery, Document, Payment, Reading, Renewal, SignalCheck, Trip
+from renewals.reminders.links import Action, act_url, stop_url
+from renewals.reminders.planning import queue_test
 from renewals.walkthrough import start_renewal
 
 now = timezone.now()
@@ -139,6 +155,12 @@ ids |= {"saver": saver.pk, "planned": planned.pk, "person": Person.objects.first
 ids |= {"receipt": Payment.objects.exclude(receipt="").first().pk}
 for kind, model in {"payment": Payment, "activity": Activity, "reading": Reading, "signal": SignalCheck}.items():
     ids[kind] = model.objects.filter(corrected_by=None).first().pk if kind != "signal" else model.objects.first().pk
+ids["trip"] = Trip.objects.first().pk
+mail = queue_test(owner, now)
+Delivery.objects.update(state="sent", sent_at=now)
+ids["take"] = act_url(mail, found["urgent"], Action.TAKE).split("/")[-2]
+ids["snooze"] = act_url(mail, found["active"], Action.SNOOZE).split("/")[-2]
+ids["stop"] = stop_url(owner).split("/")[-2]
 ids["reset"] = user_pk_to_url_str(owner.user) + "-" + default_token_generator.make_token(owner.user)
 for member in Member.objects.all():
     session = import_module(settings.SESSION_ENGINE).SessionStore()

@@ -59,6 +59,8 @@ FORMS = {
     "confirm": ("/renewals/{awaiting}/confirm/", "main .main"),
     "reject": ("/renewals/{awaiting}/confirm/", "main details:last-of-type button"),
     "document": ("/documents/new/", "main .main"),
+    "trip": ("/travel/", "main .main"),
+    "channel": ("/settings/channel/", "main .main"),
     "person": ("/household/", "form[action$='/people/'] button"),
     "member": ("/household/", "form[action$='/members/'] button"),
     "settings": ("/settings/", "main .main"),

@@ -1,6 +1,4 @@
-"""The household and the settings of a member."""
-
-import datetime
+"""The household, its members and its people."""
 
 import pytest
 from django.core import mail
@@ -116,74 +114,6 @@ def test_member_that_cannot_be_added_is_answered_in_words(browser, name, typed, 
         assert is_answered(page, f"member-{other}", "", NEW[other])
     assert every_row() == before
     assert mail.outbox == []
-
-
-def settings_of(member, **changes):
-    return {
-        "name": member.name,
-        "language": "en",
-        "time_zone": "America/Havana",
-        "remind_at": "06:30",
-        "reminder_level": "insistent",
-        "away_from": "2026-12-01",
-        "away_until": "2026-12-31",
-    } | changes
-
-
-@pytest.mark.parametrize("role", ["owner", "manager", "viewer"])
-def test_settings_are_ones_own_whatever_the_role(family, role):
-    member = getattr(family, role)
-    others = list(Member.objects.exclude(pk=member.pk).values().order_by("pk"))
-    page = sign_in(member).post("/settings/", settings_of(member), follow=True)
-    assert said(page) == ["Saved."]
-    member.refresh_from_db()
-    assert (member.remind_at, member.reminder_level) == (datetime.time(6, 30), "insistent")
-    assert member.is_away(datetime.date(2026, 12, 31))
-    assert list(Member.objects.exclude(pk=member.pk).values().order_by("pk")) == others
-
-
-@pytest.mark.parametrize(
-    ("name", "typed", "words"),
-    [
-        ("name", "", "This field is required."),
-        ("time_zone", "Mars/Olympus", "“Mars/Olympus” is not a time zone."),
-        ("remind_at", "25:00", "Enter a valid time."),
-        ("reminder_level", "never", "Select a valid choice."),
-        ("away_from", "03/04/2027", "Write the day as year-month-day"),
-        ("away_until", "2027-02-29", "Write the day as year-month-day"),
-    ],
-)
-def test_settings_that_cannot_be_saved_are_answered_in_words(family, browser, name, typed, words):
-    before = every_row()
-    page = browser.post("/settings/", settings_of(family.owner, **{name: typed}))
-    assert is_answered(page, name, words, None if name == "reminder_level" else typed)
-    for other in {"name", "time_zone", "remind_at", "away_from", "away_until"} - {name}:
-        assert is_answered(page, other, "", settings_of(family.owner)[other])
-    assert every_row() == before
-
-
-@pytest.mark.parametrize(("start", "end"), [("2026-12-31", "2026-12-01"), ("2026-12-31", ""), ("", "2026-12-31")])
-def test_days_away_need_both_ends_in_order(family, browser, start, end):
-    page = browser.post("/settings/", settings_of(family.owner, away_from=start, away_until=end))
-    assert page.text.count("Give both days, the first one first.") == 1
-    assert is_answered(page, "away_from", "", start) if start else True
-    family.owner.refresh_from_db()
-    assert family.owner.away_from is None
-
-
-def test_language_of_the_member_is_spoken_at_once(family, browser):
-    page = browser.post("/settings/", settings_of(family.owner, language="es"), follow=True)
-    assert page.headers["Content-Language"] == "es"
-    assert '<html lang="es">' in page.text
-
-
-def test_test_mail_is_queued_once(family, browser):
-    first, second = (browser.post("/settings/test/", follow=True) for _each in range(2))
-    assert said(first) == ["The test mail is queued. It goes the way of every reminder, within a minute or two."]
-    assert said(second) == ["A test is on its way already. Its state is shown below."]
-    delivery = family.owner.deliveries.get()
-    assert (delivery.kind, delivery.state, delivery.household) == ("test", "queued", family.household)
-    assert "waiting to be sent" in second.text
 
 
 @pytest.mark.parametrize("rows", [1, 30])

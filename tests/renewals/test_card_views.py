@@ -272,7 +272,7 @@ def test_card_page_asks_the_database_equally_often(family, browser, rows, django
         Renewal.objects.create(
             household=family.household, card=card, state="renewed", finished_at=now, finished_by=family.manager
         )
-    with django_assert_num_queries(21):
+    with django_assert_num_queries(22):
         page = browser.get(f"/cards/{card.pk}/")
     assert page.text.count("Transfermóvil") == 2 * rows
     assert page.text.count("<b>Change of plan</b>") == page.text.count("<b>Let go</b>") == rows

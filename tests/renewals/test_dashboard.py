@@ -1,6 +1,7 @@
 """The first page: the most urgent card on top, all cards by urgency, and whether reminders run."""
 
 import datetime
+import html
 import re
 
 import pytest
@@ -8,9 +9,10 @@ from django.db import DatabaseError, connection
 from django.test import Client
 from django.utils import timezone
 
-from cards.models import LinkedAccount
+from cards.models import Card, Household, LinkedAccount, Member
+from cards.templatetags.words import moment, short_day
 from renewals.deadlines import recompute_card, today_for
-from renewals.models import Delivery, Reading, ReminderRun
+from renewals.models import Delivery, Reading, ReminderRun, Snooze
 from renewals.walkthrough import start_renewal
 from tests.factories import MemberFactory, PersonFactory, cubacel, giffgaff, starhub, unicom
 from tests.family import Family, in_days, sign_in
@@ -174,7 +176,8 @@ def fill(family, cards):
 @pytest.mark.parametrize("cards", [1, 100])
 def test_dashboard_asks_the_database_equally_often(family, browser, cards, django_assert_num_queries):
     fill(family, cards)
-    with django_assert_num_queries(13):
+    # Who asks 3, cards 5, tasks 3, snoozes 1, how the reminders are 4, mails that wait 1, members out of reach 1.
+    with django_assert_num_queries(18):
         page = browser.get("/")
     assert len(names_of(page)) == cards - cards // 10
 
@@ -218,24 +221,186 @@ def test_healthz_tells_a_database_that_does_not_answer(browser, monkeypatch):
     assert (answer.status_code, answer.text) == (503, "database\n")
 
 
-def test_mail_that_failed_for_good_is_shown_to_the_household_only(family, browser):
-    Delivery.objects.create(
-        household=family.household,
-        member=family.manager,
-        local_date=timezone.localdate(),
-        message_id="<a@b>",
-        state="failed",
-        last_error="no such mailbox",
+HOUR = datetime.timedelta(hours=1)
+
+
+def alarms_of(page):
+    """Return the banners of a page as plain text."""
+    blocks = re.findall(r'<div class="alarm"[^>]*>(.*?)</div>', page.text, re.DOTALL)
+    return [" ".join(html.unescape(re.sub(r"<[^>]+>", " ", block)).split()) for block in blocks]
+
+
+def ran(ago, problem="", is_finished=True, period=60):
+    at = timezone.now() - ago
+    return ReminderRun.objects.create(
+        started_at=at, finished_at=at if is_finished else None, period=period, problem=problem
     )
+
+
+def mail_to(member, ago, **fields):
+    at = timezone.now() - ago
+    about = {"household": member.household, "member": member, "local_date": at.date(), "message_id": f"<{at}@test>"}
+    return Delivery.objects.create(created_at=at, **about | {"next_try_at": timezone.now() + HOUR} | fields)
+
+
+def test_without_a_fault_there_is_no_banner(family, browser):
+    ran(HOUR * 0)
+    mail_to(family.manager, HOUR * 0, state="retry", last_error="450 later")
+    mail_to(family.viewer, 2 * HOUR, state="sent")
+    mail_to(family.manager, 3 * HOUR, kind="test", state="queued")
+    assert alarms_of(browser.get("/")) == []
+
+
+def test_problem_of_the_last_run_is_told_with_its_words_and_since_when(family):
+    ran(3 * HOUR)
+    first = ran(2 * HOUR, problem="535 5.7.8 wrong password for post@example.org", is_finished=False)
+    ran(HOUR * 0, problem="535 5.7.8 wrong password for post@example.org", is_finished=False)
+    since = moment_words(first.started_at, family.owner)
+    for member in (family.owner, family.manager, family.viewer):
+        page = sign_in(member).get("/")
+        assert alarms_of(page) == [
+            f"No mail has left this site since {since}: “535 5.7.8 wrong password for …@…”. "
+            "Until this is mended, nobody gets mail: look here yourself, and tell whoever runs this site."
+        ]
+        assert re.findall(r'<b class="\w+">([\w ]+)</b>', page.text) == ["Not sending"]
+    assert Client().get("/healthz").text == "reminders: stuck\n"
+
+
+def moment_words(at, member):
+    with timezone.override(member.zone):
+        return " ".join(moment(at).split())
+
+
+def test_problem_is_told_at_once_but_health_waits_an_hour(browser):
+    ran(HOUR * 0)
+    ran(HOUR * 0, problem="ConnectionRefusedError: [Errno 111]")
+    [alarm] = alarms_of(browser.get("/"))
+    assert "ConnectionRefusedError: [Errno 111]" in alarm
+    assert Client().get("/healthz").text == "ok\n"
+
+
+def test_run_that_does_not_finish_is_told(family, browser):
+    ran(datetime.timedelta(hours=26), period=None)
+    begun = ran(2 * HOUR, is_finished=False, period=None)
+    [alarm] = alarms_of(browser.get("/"))
+    assert alarm.startswith(f"The run of the reminders of {moment_words(begun.started_at, family.owner)} has not")
+    assert Client().get("/healthz").text == "reminders: stuck\n"
+
+
+def test_mail_that_is_due_and_passed_over_is_told(family, browser):
+    due_at = timezone.now() - 3 * HOUR
+    mail_to(family.manager, 3 * HOUR, next_try_at=due_at)
+    ran(HOUR * 0)
+    [alarm] = alarms_of(browser.get("/"))
+    said = f"Reminders run, but do not send what has been due since {moment_words(due_at, family.owner)}."
+    assert alarm.startswith(said)
+    assert Client().get("/healthz").text == "reminders: stuck\n"
+
+
+@pytest.mark.parametrize(("days", "is_told"), [(0, False), (2, True)])
+def test_reminders_that_never_ran_are_told_after_a_day(family, browser, days, is_told):
+    Household.objects.update(created_at=timezone.now() - datetime.timedelta(days=days))
     page = browser.get("/")
-    assert "The mail to Mario Chen" in page.text
-    assert "no such mailbox" in page.text
-    assert "no such mailbox" not in sign_in(Family("Pérez").owner).get("/").text
+    assert [alarm[:28] for alarm in alarms_of(page)] == ["Reminders have never run. Un"] * is_told
+    assert "Have not run yet" in page.text
 
 
-def test_next_mail_is_told(family, browser):
-    card_until(family, "Mamá", 100, responsible=family.owner)
-    assert re.search(r"your next mail: .+, Mamá", browser.get("/").text)
+def test_mail_that_waits_for_more_than_an_hour_is_told_to_the_household_only(family, browser):
+    ran(HOUR * 0)
+    reply = "452 <mario@example.org>: mailbox full"
+    waiting = mail_to(family.manager, 2 * HOUR, state="retry", last_error=reply)
+    mail_to(family.viewer, HOUR / 2, state="retry", last_error=reply)
+    since = moment_words(waiting.created_at, family.owner)
+    assert alarms_of(browser.get("/")) == [
+        f"The mail to Mario Chen has been waiting since {since}. The server said: “452 <…@…>: mailbox full”. "
+        "It is tried again until it arrives. What cannot wait, tell them in another way."
+    ]
+    assert alarms_of(sign_in(Family("Pérez").owner).get("/")) == []
+
+
+def test_what_holds_up_all_mails_is_told_once(family, browser):
+    ran(3 * HOUR)
+    mail_to(family.manager, 2 * HOUR, state="retry", last_error="535 no")
+    ran(HOUR * 0, problem="535 no", is_finished=False)
+    [alarm] = alarms_of(browser.get("/"))
+    assert alarm.startswith("No mail has left this site since")
+
+
+def test_member_whom_no_mail_reaches_is_told_to_all_others_and_to_themselves(family):
+    ran(HOUR * 0)
+    since = timezone.now() - 5 * HOUR
+    Member.objects.filter(pk=family.manager.pk).update(
+        unreachable_since=since, unreachable_reason="550 5.1.1 <mario@example.org> unknown"
+    )
+    when = moment_words(since, family.owner)
+    for member in (family.owner, family.viewer):
+        page = sign_in(member).get("/")
+        assert alarms_of(page) == [
+            f"No mail reaches Mario Chen since {when}: “550 5.1.1 <…@…> unknown”. Tell them in another way."
+        ]
+        assert "mario@" not in page.text
+    assert alarms_of(sign_in(family.manager).get("/")) == [
+        f"No mail reaches you since {when}: “550 5.1.1 <…@…> unknown”. Look here yourself. "
+        "If your address has changed, tell whoever runs this site."
+    ]
+    assert alarms_of(sign_in(Family("Pérez").owner).get("/")) == []
+
+
+def test_member_who_stopped_their_mails_is_told_to_all_others_and_led_to_the_settings(family):
+    ran(HOUR * 0)
+    since = timezone.now() - 5 * HOUR
+    Member.objects.filter(pk=family.manager.pk).update(mail_stopped_at=since, unreachable_since=since)
+    when = moment_words(since, family.owner)
+    for member in (family.owner, family.viewer):
+        said = f"Mario Chen has stopped their mails on {when}. Tell them in another way."
+        assert alarms_of(sign_in(member).get("/")) == [said]
+    page = sign_in(family.manager).get("/")
+    assert alarms_of(page) == [
+        f"You stopped your mails on {when}: none comes, whatever happens to a number. Let them come again"
+    ]
+    assert 'href="/settings/#next"' in page.text
+    assert "your next mail" not in page.text
+
+
+def test_member_whose_login_is_switched_off_is_not_missed(family, browser):
+    ran(HOUR * 0)
+    Member.objects.filter(pk=family.manager.pk).update(unreachable_since=timezone.now())
+    assert len(alarms_of(browser.get("/"))) == 1
+    family.manager.user.is_active = False
+    family.manager.user.save()
+    assert alarms_of(browser.get("/")) == []
+
+
+def next_mail_of(page):
+    found = re.search(r"your next mail about a card: ([^<]+)</span>", page.text)
+    return html.unescape(found[1]) if found else None
+
+
+def test_next_mail_about_a_card_is_told(family, browser):
+    assert next_mail_of(browser.get("/")) is None
+    card = card_until(family, "Mamá", 100, responsible=family.owner)
+    assert next_mail_of(browser.get("/")) == f"{short_day(in_days(card.deadline, -30))}, Mamá"
+    Member.objects.filter(pk=family.owner.pk).update(reminder_days=[90])
+    assert next_mail_of(browser.get("/")) == f"{short_day(in_days(card.deadline, -90))}, Mamá"
+    Card.objects.update(reminder_days=[95])
+    assert next_mail_of(browser.get("/")) == f"{short_day(in_days(card.deadline, -95))}, Mamá"
+
+
+def test_next_mail_follows_a_snooze(family, browser):
+    card = card_until(family, "Mamá", 20, responsible=family.owner)
+    assert next_mail_of(browser.get("/")) == f"{short_day(in_days(card.deadline, -14))}, Mamá"
+    until_on = in_days(card.deadline, -13)
+    about = {"household": family.household, "card": card, "about_on": card.deadline, "until_on": until_on}
+    Snooze.objects.create(member=family.owner, **about)
+    assert next_mail_of(browser.get("/")) == f"{short_day(until_on)}, Mamá"
+    assert next_mail_of(sign_in(family.manager).get("/")) != next_mail_of(browser.get("/"))
+
+
+def test_pages_about_mails_and_flights_are_reached(family, browser):
+    card_until(family, "Mamá", 20)
+    assert {'href="/mails/"', 'href="/travel/"', 'href="/calendar/"'} <= set(
+        re.findall(r'href="/(?:mails|travel|calendar)/"', browser.get("/").text)
+    )
 
 
 @pytest.mark.parametrize("has_server", [True, False])

@@ -1,6 +1,9 @@
 """Sending, against a real SMTP server on this machine."""
 
+import smtplib
 import threading
+import time
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -9,11 +12,14 @@ from django.db import connection
 from django.utils import timezone
 
 from renewals.deadlines import recompute_card
-from renewals.models import Delivery, Reading, Reminder, ReminderRun
+from renewals.models import Channel, Delivery, Reading, Reminder, ReminderRun
 from renewals.reminders import delivery as delivery_module
-from renewals.reminders.delivery import LEASE, SignInRefused, back_off, claim_next, run_once
+from renewals.reminders.delivery import LEASE, back_off, claim_next, deliver, run_once
 from renewals.reminders.planning import plan_member, queue_test
+from renewals.reminders.postman import Postman, SignInRefused
+from renewals.walkthrough import start_renewal, take_renewal
 from tests.factories import CardFactory, MemberFactory, cubacel
+from tests.family import has_heard_of_the_month
 from tests.smtp import DROP
 
 pytestmark = pytest.mark.django_db
@@ -32,6 +38,7 @@ def due_member(today=None, **fields):
         valid_until=today + timedelta(days=3),
     )
     recompute_card(card)
+    has_heard_of_the_month(member, today)
     return member
 
 
@@ -44,7 +51,7 @@ def test_a_due_mail_arrives_once(smtp_server):
     first, second = run(), run(NOW + timedelta(minutes=5))
     assert [(r.due, r.sent, r.failed) for r in (first, second)] == [(1, 1, 0), (0, 0, 0)]
     (message,) = smtp_server.messages
-    delivery = Delivery.objects.get()
+    delivery = Delivery.objects.get(kind="digest")
     assert message["To"] == member.user.email
     assert message.recipients == [member.user.email]
     assert message["Message-ID"] == delivery.message_id
@@ -75,7 +82,7 @@ def test_a_refused_address_fails_alone_and_for_good(smtp_server):
     result = run()
     assert (result.due, result.sent, result.failed) == (2, 1, 1)
     assert [message["To"] for message in smtp_server.messages] == [good.user.email]
-    failed = Delivery.objects.get(member=bad)
+    failed = Delivery.objects.get(member=bad, kind="digest")
     assert (failed.state, failed.last_error) == ("failed", "550 No such user")
 
 
@@ -94,7 +101,7 @@ def test_a_passing_fault_is_tried_again_until_it_works(smtp_server, command, rep
     smtp_server.answer = lambda asked, argument: reply if asked == command else None
     result = run()
     assert (result.sent, result.failed) == (0, 0)
-    delivery = Delivery.objects.get()
+    delivery = Delivery.objects.get(kind="digest")
     assert delivery.state == "retry"
     assert delivery.last_error
     assert NOW < delivery.next_try_at <= NOW + timedelta(seconds=72)
@@ -120,27 +127,107 @@ def test_a_refused_sign_in_stops_the_run_and_loses_nothing(smtp_server, settings
     settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "us", "wrong"
 
     def refuse(self, *args, **kwargs):
-        raise delivery_module.smtplib.SMTPAuthenticationError(535, b"Bad credentials")
+        raise smtplib.SMTPAuthenticationError(535, b"Bad credentials")
 
     with monkeypatch.context() as patch:
         patch.setattr("smtplib.SMTP.login", refuse)
-        with pytest.raises(SignInRefused, match="535 Bad credentials"):
-            run(timezone.now())
         with pytest.raises(CommandError, match="Check EMAIL_URL"):
             call_command("send_reminders")
-    assert ReminderRun.objects.exclude(finished_at=None).count() == 0
+        # The other mail is not tried for nothing: the server would lock us out.
+        assert run(timezone.now()).due == 0
+        with pytest.raises(SignInRefused, match="535 Bad credentials"):
+            run(timezone.now() + timedelta(minutes=2))
+    unfinished = ReminderRun.objects.filter(finished_at=None)
+    assert set(unfinished.values_list("problem", flat=True)) == {"535 Bad credentials"}
     settings.EMAIL_HOST_USER = ""
-    assert run(timezone.now() + timedelta(minutes=2)).sent == 2
+    run(timezone.now() + timedelta(minutes=10))
+    assert len(smtp_server.messages) == 2
+
+
+def test_the_members_channel_takes_the_mail_and_email_is_the_way_out(smtp_server, settings, monkeypatch):
+    member = due_member()
+    settings.PUSH_ALLOW_PRIVATE = True
+    channel = Channel.objects.create(
+        household=member.household, member=member, url="json://127.0.0.1:9/", service="webhook"
+    )
+    assert run().sent == 1
+    (message,) = smtp_server.messages
+    delivery = Delivery.objects.get(kind="digest")
+    channel.refresh_from_db()
+    assert (message["To"], message["Message-ID"]) == (member.user.email, delivery.message_id)
+    assert (delivery.state, delivery.attempts, delivery.channel) == ("sent", 2, None)
+    assert channel.failed_at == NOW
+    assert channel.last_error
+    taken = []
+    monkeypatch.setattr("renewals.channels.send", lambda url, title, body: taken.append((url, title, body)) or "taken")
+    queue_test(member, NOW)
+    assert run(NOW + timedelta(minutes=5)).sent == 1
+    assert len(smtp_server.messages) == 1
+    assert [(url, title) for url, title, _body in taken] == [
+        ("json://127.0.0.1:9/", "Keepnumber: the test mail has arrived")
+    ]
+    channel.refresh_from_db()
+    assert (channel.failed_at, channel.last_error) == (None, "")
+    assert Delivery.objects.get(kind="test", state="sent", channel=channel).answer == "taken"
+
+
+def test_the_others_are_told_in_the_same_run_of_whom_no_mail_reaches(smtp_server):
+    bad = due_member()
+    other = MemberFactory(household=bad.household, time_zone="UTC")
+    has_heard_of_the_month(other, NOW.date())
+    smtp_server.answer = lambda command, argument: (
+        "550 No such user" if command == "RCPT" and argument == bad.user.email else None
+    )
+    run()
+    bad.refresh_from_db()
+    assert (bad.unreachable_since, bad.unreachable_reason) == (NOW, "550 No such user")
+    assert Counter(message["To"] for message in smtp_server.messages) == {other.user.email: 2}
+    assert Delivery.objects.get(kind="alert").about == bad
+    run(NOW + timedelta(days=1))
+    assert Delivery.objects.filter(kind="alert").count() == 1
+    smtp_server.answer = lambda command, argument: None
+    run(NOW + timedelta(days=2))
+    bad.refresh_from_db()
+    assert (bad.unreachable_since, bad.unreachable_reason) == (None, "")
+
+
+@pytest.mark.parametrize("jump", [-timedelta(hours=1), timedelta(days=8), -timedelta(days=20000)])
+def test_a_clock_that_jumped_holds_one_run(smtp_server, jump):
+    due_member()
+    assert run(NOW - timedelta(days=40)).finished_at
+    before = len(smtp_server.messages)
+    assert run(NOW - timedelta(days=40) + jump).problem.startswith("The clock says")
+    assert ReminderRun.objects.order_by("pk").last().finished_at is None
+    assert len(smtp_server.messages) == before
+
+
+def test_a_mail_put_off_by_a_wrong_clock_is_put_right(smtp_server):
+    plan_member(due_member(), NOW)
+    Delivery.objects.filter(kind="digest").update(next_try_at=NOW + timedelta(days=400), state="retry")
+    assert run().sent == 1
+
+
+def test_the_lease_outlasts_a_whole_conversation(settings):
+    assert settings.EMAIL_FINAL_TIMEOUT >= 600
+    assert LEASE.total_seconds() > 12 * settings.EMAIL_TIMEOUT + settings.EMAIL_FINAL_TIMEOUT
+
+
+def test_the_answer_to_the_final_dot_may_take_longer_than_any_other(smtp_server, settings):
+    settings.EMAIL_TIMEOUT, settings.EMAIL_FINAL_TIMEOUT = 0.5, 30
+    due_member()
+    smtp_server.answer = lambda command, argument: time.sleep(1) if command == "DATA" else None
+    assert run().sent == 1
+    assert Delivery.objects.get(kind="digest").answer == "250 Kept"
 
 
 def test_two_stale_copies_claim_one_mail():
     plan_member(due_member(), NOW)
-    seen = Delivery.objects.get()
+    seen = Delivery.objects.get(kind="digest")
     assert claim_next(NOW) == seen
     assert claim_next(NOW) is None
     assert claim_next(NOW + LEASE - timedelta(seconds=1)) is None
     assert claim_next(NOW + LEASE) == seen
-    assert Delivery.objects.get().attempts == 2
+    assert Delivery.objects.get(kind="digest").attempts == 2
 
 
 @pytest.mark.django_db(transaction=True)
@@ -164,7 +251,7 @@ def test_many_runs_at_once_send_each_mail_once(smtp_server):
         thread.join()
     assert errors == []
     assert sorted(message["To"] for message in smtp_server.messages) == sorted(m.user.email for m in members)
-    assert set(Delivery.objects.values_list("state", flat=True)) == {"sent"}
+    assert set(Delivery.objects.filter(kind="digest").values_list("state", flat=True)) == {"sent"}
 
 
 def test_a_mail_whose_card_was_renewed_meanwhile_is_withdrawn(smtp_server):
@@ -177,7 +264,33 @@ def test_a_mail_whose_card_was_renewed_meanwhile_is_withdrawn(smtp_server):
     recompute_card(card)
     assert run().sent == 0
     assert smtp_server.messages == []
-    assert Delivery.objects.get().state == "withdrawn"
+    assert Delivery.objects.get(kind="digest").state == "withdrawn"
+
+
+def test_what_the_server_has_taken_is_sent_also_after_the_lease_was_lost(smtp_server):
+    plan_member(due_member(), NOW)
+    slow = claim_next(NOW)
+    later = NOW + LEASE
+    assert claim_next(later) == slow
+    postman = Postman()
+    assert deliver(slow, postman, NOW) == "sent"
+    postman.hang_up()
+    assert Delivery.objects.get(kind="digest").state == "sent"
+    assert claim_next(later + LEASE) is None
+
+
+def test_what_was_silenced_on_its_way_out_is_said_another_day(smtp_server):
+    member = due_member()
+    held = member.household.cards.get()
+    other = MemberFactory(household=member.household, time_zone="UTC", remind_at="23:00")
+    quiet = CardFactory(household=member.household, plan=cubacel(), name="Papá")
+    plan_member(member, NOW)
+    take_renewal(start_renewal(held, other, NOW), other, NOW)
+    assert run().sent == 1
+    said = Reminder.objects.filter(member=member, delivery__kind="digest")
+    assert {(row.card, row.kind) for row in said} == {(quiet, "unknown")}
+    run(NOW + timedelta(days=1))
+    assert (held, "deadline") in {(row.card, row.kind) for row in said.all()}
 
 
 def test_a_mail_that_cannot_be_written_does_not_stop_the_others(smtp_server, monkeypatch):
@@ -193,7 +306,7 @@ def test_a_mail_that_cannot_be_written_does_not_stop_the_others(smtp_server, mon
     result = run()
     assert (result.sent, result.failed) == (1, 0)
     assert [message["To"] for message in smtp_server.messages] == [good.user.email]
-    assert Delivery.objects.get(member=bad).state == "retry"
+    assert Delivery.objects.get(member=bad, kind="digest").state == "retry"
 
 
 def test_back_off_grows_to_two_hours_and_never_gives_up():
@@ -224,7 +337,7 @@ def test_a_full_disk_puts_the_mail_back(settings, tmp_path):
     settings.EMAIL_BACKEND, settings.OUTBOX_DIR = "config.outbox.EmailBackend", tmp_path / "file"
     due_member()
     assert run().sent == 0
-    assert Delivery.objects.get().state == "retry"
+    assert Delivery.objects.get(kind="digest").state == "retry"
 
 
 def test_command_prints_one_summary_line_and_fails_when_a_mail_failed_for_good(smtp_server, capsys):
@@ -240,7 +353,7 @@ def test_dry_run_says_what_would_be_sent_and_writes_nothing(smtp_server, capsys)
     due_member()
     call_command("send_reminders", "--dry-run", "--today", "2026-12-24")
     assert "1 lines would be sent; nothing was written." in capsys.readouterr().out
-    assert (Delivery.objects.count(), Reminder.objects.count(), ReminderRun.objects.count()) == (0, 0, 0)
+    assert (Delivery.objects.count(), Reminder.objects.count(), ReminderRun.objects.count()) == (1, 1, 0)
     assert smtp_server.messages == []
 
 

@@ -441,7 +441,7 @@ def test_tasks_of_all_cards_take_three_queries(family, today, rows, django_asser
 @pytest.mark.parametrize("rows", [1, 30])
 def test_dashboard_with_tasks_asks_the_database_equally_often(family, browser, today, rows, django_assert_num_queries):
     fill(family, rows)
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(17):
         page = browser.get("/")
     assert f"{3 * rows} small things to do" in page.text
 
