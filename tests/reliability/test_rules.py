@@ -7,6 +7,7 @@ from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from django.conf import settings as real_settings
 from django.db import IntegrityError, connection, transaction
 
 from cards.models import Member, User
@@ -48,9 +49,9 @@ def test_rule_2_a_member_has_one_digest_a_day_and_one_line_of_each_kind():
     again = {"household_id": first.household_id, "member": member, "message_id": "another", "kind": "digest"}
     with pytest.raises(IntegrityError), transaction.atomic():
         Delivery.objects.create(local_date=first.local_date, **again)
+    line = Reminder.objects.first()
+    line.pk = None
     with pytest.raises(IntegrityError), transaction.atomic():
-        line = Reminder.objects.first()
-        line.pk = None
         line.save(force_insert=True)
 
 
@@ -93,6 +94,19 @@ def test_rule_5_nobody_takes_a_claimed_mail_before_its_lease_has_run_out():
     assert claim_next(NOW) == delivery
     assert claim_next(NOW + LEASE - timedelta(seconds=1)) is None
     assert claim_next(NOW + LEASE) == delivery
+
+
+def test_rule_5_a_lease_covers_every_answer_that_a_conversation_waits_for(server_with, settings):
+    make_crowd(1)
+    settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "us", "ours"
+    server = server_with(offers=["AUTH PLAIN LOGIN"])
+    server.answer = lambda asked, argument: "550 No such user" if asked == "DOT" else None
+    run()
+    # The banner, one for each line, and, where it is over TLS: STARTTLS, the handshake, and another greeting.
+    answers = 1 + len(server.heard) + 3
+    assert real_settings.EMAIL_FINAL_TIMEOUT >= 600
+    assert real_settings.EMAIL_TIMEOUT <= 60
+    assert timedelta(seconds=answers * real_settings.EMAIL_TIMEOUT + real_settings.EMAIL_FINAL_TIMEOUT) <= LEASE
 
 
 def test_rule_6_what_the_server_has_taken_is_sent_though_the_lease_is_lost(counting_server):
@@ -140,7 +154,7 @@ def listening_monitor(server):
     heard = []
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):  # noqa: N802
+        def do_GET(self):
             heard.append(len(server.messages))
             self.send_response(200)
             self.end_headers()
