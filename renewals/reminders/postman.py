@@ -35,10 +35,11 @@ class Postman:
         connection = self._connect()
         try:
             connection.send_messages([message])
-        except smtplib.SMTPSenderRefused as error:
-            if 500 <= error.smtp_code < 600:
-                raise ServerAway(describe(error)) from error
-            raise
+        except (smtplib.SMTPException, OSError) as error:
+            # Without a word about the recipient it is the server that fails, and would with the next mail.
+            if getattr(connection, "has_recipient", True):
+                raise
+            raise ServerAway(describe(error)) from error
         return getattr(connection, "answer", "")
 
     def push(self, channel: Channel, message: EmailMultiAlternatives) -> str:

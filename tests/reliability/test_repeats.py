@@ -1,4 +1,4 @@
-"""Runs too many, a clock that jumps, a payment that comes while mails go out, a database that is behind."""
+"""Runs too many, a payment that comes while mails go out, a database that is behind."""
 
 import random
 import subprocess
@@ -6,34 +6,19 @@ import sys
 import threading
 import time
 from collections import Counter
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection, transaction
 
 from cards.models import Card, Member
 from renewals.deadlines import recompute_card, recompute_cards
-from renewals.models import Delivery, Payment, Reminder, ReminderRun
-from renewals.reminders.delivery import run_once
-from renewals.reminders.planning import new_lines, plan_member
+from renewals.models import Delivery, Payment, ReminderRun
+from renewals.reminders.planning import plan_member
 from tests.app import ROOT
 from tests.family import has_heard_of_the_month
 from tests.reliability.crowd import NOW, addresses, arrived, forget_mails, make_crowd, run
 from tests.reliability.fleet import environment
-from tests.reliability.loop import MINUTE
-from tests.reliability.scale import SOAK, scaled
-
-DAY, HOUR = timedelta(days=1), timedelta(hours=1)
-JUMPS = {
-    "an hour back": lambda now: now - HOUR,
-    "an hour ahead": lambda now: now + HOUR,
-    "a day back": lambda now: now - DAY,
-    "a day ahead": lambda now: now + DAY,
-    "400 days ahead": lambda now: now + 400 * DAY,
-    "1970": lambda now: datetime(1970, 1, 1, 12, tzinfo=UTC),
-}
-# Runs that find the clock wrong: those that are not let off before they say something.
-HELD = {"an hour back", "a day back", "400 days ahead", "1970"}
+from tests.reliability.scale import scaled
 
 
 @pytest.mark.django_db
@@ -53,69 +38,6 @@ def test_two_runs_at_once_send_each_mail_once(fleet, counting_server, figure):
         assert sum(told["sent"] for told in runs) == 10
         assert arrived(counting_server) == Counter(addresses(members))
     figure("R8", f"2 runs at the same moment, {times} times {len(members)} mails: 0 twice")
-
-
-def live_with(jump, lasts):
-    """Look every three hours for four days, with some wrong runs in between; return what was said for which moment."""
-    now, end = NOW - 2 * DAY, NOW + 2 * DAY
-    while now < end:
-        run(now)
-        if jump and now == NOW:
-            for minutes in range(1, lasts + 1):
-                run(jump(now + minutes * MINUTE))
-            # The first right run may hold, as the clock has jumped again.
-            for minutes in (1, 2):
-                run(now + (lasts + minutes) * MINUTE)
-        now += 3 * HOUR
-    for member in Member.objects.all():
-        assert new_lines(member, now) == []
-    assert not Delivery.objects.exclude(state="sent").exists()
-    return set(Reminder.objects.values_list("subject", "kind", "about_on", "moment_on"))
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize("lasts", [1, 3])
-@pytest.mark.parametrize("jump", JUMPS)
-def test_a_clock_that_jumps_and_comes_right_loses_nothing_and_repeats_nothing(jump, lasts, counting_server):
-    members = make_crowd(2, days_left=3)
-    with transaction.atomic():
-        undisturbed = live_with(None, 0)
-        transaction.set_rollback(True)
-    counting_server.messages.clear()
-    said = live_with(JUMPS[jump], lasts)
-    assert said >= undisturbed
-    if jump in HELD and lasts == 1:
-        assert said == undisturbed
-    ids = [message["Message-ID"] for message in counting_server.messages]
-    assert len(set(ids)) == len(ids) == Delivery.objects.count()
-    for member in members:
-        digests = Delivery.objects.filter(member=member, kind="digest").values_list("local_date", flat=True)
-        assert len(set(digests)) == len(digests)
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize("reading", range(1, 12) if SOAK else (1, 3, 5, 6, 7, 8, 10))
-@pytest.mark.parametrize("jump", JUMPS)
-def test_a_clock_that_jumps_within_a_run_loses_nothing(jump, reading, counting_server):
-    """From its so-many-eth look at the clock on, a run sees a wrong time; the next runs see the right one."""
-    make_crowd(2, days_left=3)
-    looks = []
-
-    def clock():
-        looks.append(NOW)
-        return JUMPS[jump](NOW) if len(looks) >= reading else NOW
-
-    run_once(None, clock)
-    for later in (MINUTE, 2 * MINUTE, *(hours * HOUR for hours in range(3, 25, 3))):
-        run(NOW + later)
-    now = NOW + DAY
-    for member in Member.objects.all():
-        assert new_lines(member, now) == []
-        # A mail that was written at the wrong time may have found nothing to say; today it has.
-        assert member.deliveries.filter(state="sent", local_date__gte=NOW.date()).exists()
-    assert not Delivery.objects.filter(state__in=Delivery.OPEN_STATES).exists()
-    ids = [message["Message-ID"] for message in counting_server.messages]
-    assert len(set(ids)) == len(ids)
 
 
 @pytest.mark.django_db(transaction=True)
