@@ -116,7 +116,8 @@ def deliver(delivery: Delivery, postman: Postman, now: datetime.datetime) -> str
     try:
         letter = render(delivery, now)
         if letter is None:
-            return _finish(delivery, Delivery.State.WITHDRAWN)
+            _record(delivery, state=Delivery.State.WITHDRAWN, last_error="")
+            return Delivery.State.WITHDRAWN
         answer = postman.push(delivery.channel, letter) if delivery.channel else postman.send(letter)
         return _finish(delivery, Delivery.State.SENT, answer, letter)
     except (SignInRefused, ServerAway) as error:
@@ -250,4 +251,5 @@ def _pause(delivery: Delivery, now: datetime.datetime) -> None:
 def _record(delivery: Delivery, **fields: object) -> None:
     """Write the outcome of a try, unless another process has taken the mail over since."""
     fields["last_error"] = str(fields["last_error"])[:300]
-    Delivery.objects.filter(pk=delivery.pk, lease=delivery.lease).update(lease=None, **fields)
+    mine = Delivery.objects.filter(pk=delivery.pk, lease=delivery.lease, state=Delivery.State.CLAIMED)
+    mine.update(lease=None, **fields)
