@@ -7,7 +7,7 @@ import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -15,6 +15,7 @@ from cards.models import Card, Member
 
 from .deadlines import recompute_card
 from .models import Activity, DocumentCheck, Payment, Reading, Renewal, RenewalStep, plan_terms
+from .models.renewal import CLAIM_LASTS
 from .reminders.hours import first_instant
 
 Key = RenewalStep.Key
@@ -62,7 +63,9 @@ def start_renewal(card: Card, member: Member, now: datetime.datetime) -> Renewal
 
 def take_renewal(renewal: Renewal, member: Member, now: datetime.datetime) -> None:
     """Say “I am doing it”: shown to the others for a day, so that two members do not pay twice."""
-    _write(renewal, taken_by=member, taken_at=now)
+    with transaction.atomic():
+        _write(renewal, taken_by=member, taken_at=now)
+        _be_quiet(renewal.card, now)
 
 
 def finish_step(
@@ -213,6 +216,12 @@ def record_quick_renewal(
     return confirm.renewal, renewed
 
 
+def _be_quiet(card: Card, now: datetime.datetime) -> None:
+    """Spare the others their reminders for a day; and then not for a day, or taking turns would silence everybody."""
+    may_begin = Q(quiet_since=None) | Q(quiet_since__lte=now - 2 * CLAIM_LASTS) | Q(quiet_since__gt=now)
+    Card.objects.filter(may_begin, pk=card.pk).update(quiet_since=now)
+
+
 def _new_renewal(card: Card, member: Member, now: datetime.datetime) -> Renewal:
     rules = list(card.plan.rules.all())
     rule = next((each for each in rules if each.pk == card.deadline_source.get("rule")), rules[0] if rules else None)
@@ -235,6 +244,7 @@ def _new_renewal(card: Card, member: Member, now: datetime.datetime) -> Renewal:
         currency=failed.currency if failed else "",
         retry_of=failed,
     )
+    _be_quiet(card, now)
     keys = ACT_STEPS if rule and rule.kind == "activity" else PAY_STEPS
     steps = [
         RenewalStep(household_id=card.household_id, renewal=renewal, key=key, position=position)

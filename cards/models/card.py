@@ -30,7 +30,7 @@ class Card(models.Model):
     """One number. Its dates (`deadline` and those after it) are answers that `renewals` keeps for fast lists.
 
     `revision` counts the times they moved or the card was closed or opened again, the last time at `changed_at`:
-    calendars want to know.
+    calendars want to know. `quiet_since`: when “I am doing it” last began to spare the other members their reminders.
     """
 
     class Form(models.TextChoices):
@@ -112,6 +112,7 @@ class Card(models.Model):
     is_incomplete = models.BooleanField(default=False, editable=False)
     revision = models.PositiveIntegerField(default=0, editable=False)
     changed_at = models.DateTimeField(default=timezone.now, editable=False)
+    quiet_since = models.DateTimeField(null=True, editable=False)
 
     objects = CardQuerySet.as_manager()
 

@@ -14,3 +14,9 @@ def first_instant(zone: zoneinfo.ZoneInfo, day: datetime.date, hour: datetime.ti
     while instant.astimezone(zone).replace(tzinfo=None) < wall:
         instant += datetime.timedelta(minutes=1)
     return instant
+
+
+def last_day_reached(zone: zoneinfo.ZoneInfo, hour: datetime.time, now: datetime.datetime) -> datetime.date:
+    """Return the last day of a zone whose hour has come by `now`: today, or yesterday while the hour is still ahead."""
+    today = now.astimezone(zone).date()
+    return today if first_instant(zone, today, hour) <= now else today - datetime.timedelta(days=1)

@@ -12,7 +12,7 @@ from django.db.models import Q
 from cards.models import Member
 from renewals.models import Channel, Delivery, Reminder, new_message_id
 
-from .hours import first_instant
+from .hours import first_instant, last_day_reached
 from .watch import Key, Line, Watch, lines_on, open_renewal_of, watch_over
 
 # A member's next moment lies within two days. One that is further off was written by a wrong clock.
@@ -40,22 +40,23 @@ def members_due(now: datetime.datetime) -> models.QuerySet[Member]:
 
 
 def plan_member(member: Member, now: datetime.datetime) -> Delivery | None:
-    """Queue today's digest of a member, if there is anything to say; return it, else None.
+    """Queue the digest of the member's last day whose hour has come, if there is anything to say; return it, else None.
 
-    Of two runs at once one plans and the other finds the day taken. What an earlier mail could not deliver comes
-    again; a mail still on its way takes today's lines along, so that ten days without a server end in one digest.
+    A run that comes before today's hour makes up for yesterday's, if no run came after that: whoever calls once a day,
+    an hour before the member's, is late and never silent. A member who is new, or has changed hour or zone, waits for
+    the hour. Of two runs at once one plans and the other finds the day taken. What an earlier mail could not deliver
+    comes again; a mail still on its way takes today's lines along, so that ten days without a server end in one digest.
     """
-    day = now.astimezone(member.zone).date()
-    hour = first_instant(member.zone, day, member.remind_at)
+    day = last_day_reached(member.zone, member.remind_at, now)
     following = first_instant(member.zone, day + datetime.timedelta(days=1), member.remind_at)
+    is_missed = member.next_plan_at is not None and member.next_plan_at <= now
+    is_due = is_missed or day == now.astimezone(member.zone).date()
+    # Looked up before the transaction, so that nobody waits to write meanwhile; what is stale by then drops out when
+    # the mail is written.
+    lines = new_lines(member, now) if is_due else []
     with transaction.atomic():
-        taken = Member.objects.filter(pk=member.pk, next_plan_at=member.next_plan_at).update(
-            next_plan_at=hour if now < hour else following
-        )
-        if not taken or now < hour:
-            return None
-        lines = new_lines(member, now)
-        if not lines or _has_digest(member, day):
+        taken = Member.objects.filter(pk=member.pk, next_plan_at=member.next_plan_at).update(next_plan_at=following)
+        if not taken or not lines or _has_digest(member, day):
             return None
         delivery = _delivery_for(member, day, now)
         _keep_reminders(member, delivery, lines)
@@ -83,13 +84,13 @@ def next_mails(member: Member, now: datetime.datetime, count: int, watch: Watch 
     held = [f"card:{card.pk}" for card in watch.cards if card.pk in watch.snoozes or open_renewal_of(card)]
     seen = _said(member, known | Q(subject__in=held))
     coming: list[Coming] = []
-    at = _next_planning(member, now)
+    day, at = _next_planning(member, now)
     while len(coming) < count and at < now + HORIZON:
         lines = [line for line in lines_on(watch, at) if line.key not in seen]
         if lines:
             coming.append(Coming(at, lines))
             seen |= {line.key for line in lines}
-        day = at.astimezone(member.zone).date() + datetime.timedelta(days=1)
+        day += datetime.timedelta(days=1)
         at = first_instant(member.zone, day, member.remind_at)
     return coming
 
@@ -140,14 +141,18 @@ def _has_digest(member: Member, day: datetime.date) -> bool:
     return member.deliveries.filter(kind=Delivery.Kind.DIGEST, local_date=day).exists()
 
 
-def _next_planning(member: Member, now: datetime.datetime) -> datetime.datetime:
-    """Return when the member's day is planned next; a day that has its digest already gets no second one."""
-    planned = member.next_plan_at
-    at = planned if planned and now < planned <= now + FARTHEST_PLAN else now
-    day = at.astimezone(member.zone).date()
+def _next_planning(member: Member, now: datetime.datetime) -> tuple[datetime.date, datetime.datetime]:
+    """Return the day of the member that is planned next, and when; a day with its digest already gets no second one."""
+    planned, today = member.next_plan_at, now.astimezone(member.zone).date()
+    if planned and now < planned <= now + FARTHEST_PLAN:
+        day = last_day_reached(member.zone, member.remind_at, planned)
+    elif planned and planned <= now:
+        day = last_day_reached(member.zone, member.remind_at, now)
+    else:
+        day = today
     if _has_digest(member, day):
-        return first_instant(member.zone, day + datetime.timedelta(days=1), member.remind_at)
-    return max(at, first_instant(member.zone, day, member.remind_at))
+        day += datetime.timedelta(days=1)
+    return day, max(now, first_instant(member.zone, day, member.remind_at))
 
 
 def _channel_of(member: Member) -> Channel | None:

@@ -12,6 +12,7 @@ from cards.models import Card, Member, Promotion
 from renewals.deadlines import kept_dates, stage_of, today_for
 from renewals.lifecycle import Reason, Stage
 from renewals.models import Document, Reading, Renewal, RuleChange, Snooze, Task, Trip
+from renewals.models.renewal import CLAIM_LASTS
 from renewals.tasks import Todo, tasks_ahead
 from renewals.trips import TripCard, cards_of_trip
 
@@ -114,7 +115,7 @@ def lines_on(watch: Watch, now: datetime.datetime) -> list[Line]:
 def part_of(member: Member, card: Card, today: datetime.date, now: datetime.datetime) -> Part:
     """Return what the member is for the card. Without a responsible member everyone is responsible."""
     responsible, deputy = card.responsible, card.deputy
-    if responsible is None or responsible == member or holder_of(card, now) == member:
+    if responsible is None or responsible == member or _doer_of(card, now) == member:
         return Part.RESPONSIBLE
     is_lost_to_mail = responsible.out_of_reach_since is not None
     if deputy == member:
@@ -126,9 +127,8 @@ def part_of(member: Member, card: Card, today: datetime.date, now: datetime.date
 
 def holder_of(card: Card, now: datetime.datetime) -> Member | None:
     """Return who is doing the card's open renewal just now and can be reached; None when nobody."""
-    renewal = open_renewal_of(card)
-    holder = renewal.holder(now) if renewal else None
-    return holder if holder and holder.out_of_reach_since is None else None
+    doer = _doer_of(card, now)
+    return doer if doer and doer.out_of_reach_since is None else None
 
 
 def open_renewal_of(card: Card) -> Renewal | None:
@@ -147,6 +147,11 @@ def wishes_of(member: Member, card: Card, part: Part, snooze: Snooze | None) -> 
         absence=member.absence,
         pause=Pause(snooze.about_on, snooze.until_on) if snooze else None,
     )
+
+
+def _doer_of(card: Card, now: datetime.datetime) -> Member | None:
+    renewal = open_renewal_of(card)
+    return renewal.holder(now) if renewal else None
 
 
 def _with_what_mails_say(cards: models.QuerySet[Card]) -> models.QuerySet[Card]:
@@ -169,7 +174,8 @@ def _lines_of_cards(watch: Watch, now: datetime.datetime) -> Iterator[Line]:
         moments = [ladder.due_moment(kept_dates(card), today, wishes, _kind_of_deadline(card))]
         if renewal and renewal.follow_up_at and renewal.state == Renewal.State.AWAITING:
             moments.append(ladder.review_moment(renewal.follow_up_at.astimezone(member.zone).date(), today))
-        is_silenced = holder is not None and holder != member
+        is_quiet = card.quiet_since is not None and card.quiet_since <= now < card.quiet_since + CLAIM_LASTS
+        is_silenced = is_quiet and holder is not None and holder != member
         for moment in moments:
             if moment and not (is_silenced and moment.kind in ladder.SILENCED_BY_HOLDER):
                 yield dataclasses.replace(line, moment=moment)

@@ -43,8 +43,8 @@ def member_settings(request: HttpRequest) -> HttpResponse:
     member, now = member_of(request), timezone.now()
     form = SettingsForm(request.POST or None, instance=Member.objects.get(pk=member.pk))
     if request.method == "POST" and form.is_valid():
-        # Due at once: the next run finds the hour of today, or what today has still to say.
-        form.instance.next_plan_at = now
+        # The next run finds the hour of today, or what today has still to say.
+        form.instance.next_plan_at = None
         form.instance.save(update_fields=[*form.fields, "next_plan_at"])
         with translation.override(form.instance.language):
             messages.success(request, _("Saved."))

@@ -7,8 +7,8 @@ from django.db import connection
 SOAK = float(os.environ.get("SOAK") or 0)
 
 
-def scaled(short, long, postgres=None):
-    """Return how often to do something; `postgres` is the short form there, None the same as `short`."""
-    if connection.vendor == "postgresql" and postgres is not None:
-        short = postgres
+def scaled(short, long, *, postgres=None):
+    """Return how often to do something; `postgres` is the pair of both forms there, None the same ones."""
+    if postgres and connection.vendor == "postgresql":
+        short, long = postgres
     return max(short, round(long * SOAK)) if SOAK else short

@@ -1,5 +1,6 @@
 """A clock that jumps, between two runs or within one: nothing is lost and nothing comes twice once it is right."""
 
+import itertools
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -46,26 +47,31 @@ def live_with(jump, lasts):
     return set(Reminder.objects.values_list("subject", "kind", "about_on", "moment_on"))
 
 
-@pytest.mark.parametrize("lasts", [1, 3])
-@pytest.mark.parametrize("jump", JUMPS)
-def test_a_clock_that_jumps_and_comes_right_loses_nothing_and_repeats_nothing(jump, lasts, counting_server):
-    members = make_crowd(2, days_left=3)
+def test_a_clock_that_jumps_and_comes_right_loses_nothing_and_repeats_nothing(counting_server):
+    make_crowd(2, days_left=3)
+    undisturbed = tried(counting_server, None, 0)
+    assert undisturbed
+    for jump, lasts in itertools.product(JUMPS, (1, 3)):
+        said = tried(counting_server, JUMPS[jump], lasts)
+        assert said >= undisturbed, (jump, lasts)
+        if jump in HELD and lasts == 1:
+            assert said == undisturbed, jump
+
+
+def tried(server, jump, lasts):
+    """Return what was said in days with a jump, and leave no trace of them in the database."""
+    server.messages.clear()
     with transaction.atomic():
-        undisturbed = live_with(None, 0)
+        said = live_with(jump, lasts)
+        ids = [message["Message-ID"] for message in server.messages]
+        assert len(set(ids)) == len(ids) == Delivery.objects.count()
+        days = Delivery.objects.filter(kind="digest").values_list("member", "local_date")
+        assert len(set(days)) == len(days)
         transaction.set_rollback(True)
-    counting_server.messages.clear()
-    said = live_with(JUMPS[jump], lasts)
-    assert said >= undisturbed
-    if jump in HELD and lasts == 1:
-        assert said == undisturbed
-    ids = [message["Message-ID"] for message in counting_server.messages]
-    assert len(set(ids)) == len(ids) == Delivery.objects.count()
-    for member in members:
-        digests = Delivery.objects.filter(member=member, kind="digest").values_list("local_date", flat=True)
-        assert len(set(digests)) == len(digests)
+    return said
 
 
-@pytest.mark.parametrize("reading", range(1, 12) if SOAK else (1, 3, 5, 6, 7, 8, 10))
+@pytest.mark.parametrize("reading", range(1, 12) if SOAK else (3, 5, 6, 7, 8))
 @pytest.mark.parametrize("jump", JUMPS)
 def test_a_clock_that_jumps_within_a_run_loses_nothing(jump, reading, counting_server):
     """From its so-many-eth look at the clock on, a run sees a wrong time; the next runs see the right one."""
@@ -77,7 +83,7 @@ def test_a_clock_that_jumps_within_a_run_loses_nothing(jump, reading, counting_s
         return JUMPS[jump](NOW) if len(looks) >= reading else NOW
 
     run_once(None, clock)
-    for later in (MINUTE, 2 * MINUTE, *(hours * HOUR for hours in range(3, 25, 3))):
+    for later in (MINUTE, 2 * MINUTE, *(hours * HOUR for hours in (3, 17, 24))):
         run(NOW + later)
     now = NOW + DAY
     for member in Member.objects.all():

@@ -122,7 +122,10 @@ def test_a_member_gets_one_mail_a_day_across_each_change(name, middle):
     planned = plan_all(members, first_instant(zone, first, time(0)), end)
     for member in members:
         moments = [(day, first_instant(zone, day, member.remind_at)) for day in days_between(first, first + 7 * DAY)]
-        assert planned[member] == [(day, moment) for day, moment in moments if moment < end], member.remind_at
+        # In Nuuk the last hour of a Saturday in March is skipped: its mail comes on Sunday, and says Sunday's line too.
+        said = {moment.astimezone(zone).date() for day, moment in moments if moment.astimezone(zone).date() > day}
+        expected = [(day, moment) for day, moment in moments if moment < end and day not in said]
+        assert planned[member] == expected, member.remind_at
 
 
 @pytest.mark.django_db

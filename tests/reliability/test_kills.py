@@ -7,12 +7,13 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 
 from cards.models import Member
 from renewals.models import Delivery
 from renewals.reminders.delivery import LEASE, run_once
 from tests.reliability.crowd import NOW, forget_mails, make_crowd
-from tests.reliability.scale import scaled
+from tests.reliability.scale import SOAK, scaled
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -39,7 +40,7 @@ POINTS = {
 def test_a_run_that_is_killed_anywhere_loses_nothing(point, fleet, counting_server, figure):
     step, times, expected = POINTS[point]
     members = {member.user.email for member in make_crowd(MAILS)}
-    kills = scaled(3, 30, postgres=1)
+    kills = scaled(3, 30, postgres=(1, 30))
     for number in range(kills):
         forget_mails()
         counting_server.messages.clear()
@@ -96,41 +97,39 @@ def extra_copies(server):
     return ids - Counter(set(ids))
 
 
-def test_two_hundred_random_kills_lose_none_of_five_hundred_mails(fleet, counting_server, figure):
-    members = {member.user.email for member in make_crowd(500)}
-    for seed in range(scaled(1, 15)):
+def test_random_kills_lose_none_of_many_mails(fleet, counting_server, figure):
+    kills, mails = (200, 500) if SOAK or connection.vendor == "sqlite" else (40, 100)
+    members = {member.user.email for member in make_crowd(mails)}
+    for seed in range(scaled(1, 10, postgres=(1, 5))):
         forget_mails()
         counting_server.messages.clear()
-        kills, again, where = 200, Counter(), Counter()
-        chance = random.Random(seed)  # noqa: S311
-        clock = itertools.count(step=LEASE_HERE + 1)
-        for left in range(kills, 0, -1):
-            nth = chance.randint(1, max(2, 2 * steps_left(members, counting_server) // left))
-            now = NOW + timedelta(seconds=next(clock))
+        again, where, chance = Counter(), Counter(), random.Random(seed)  # noqa: S311
+        moments = (NOW + timedelta(seconds=number) for number in itertools.count(step=LEASE_HERE + 1))
+        while where.total() < kills:
             before = len(counting_server.messages)
-            worker = fleet.start(now, counting_server.port, kill=("any", nth), lease=LEASE_HERE)
+            nth = chance.randint(1, 2 + 2 * steps_left(members, counting_server) // (kills - where.total()))
+            worker = fleet.start(next(moments), counting_server.port, kill=("any", nth), lease=LEASE_HERE)
+            if worker.wait() == 0:  # There was less to do than steps_left thought.
+                continue
             assert worker.wait() == -9, worker.log
             where[worker.reports[-1]["killed"]] += 1
             counting_server.wait_until_alone()
             unmarked = kept_but_not_marked(counting_server.messages[before:])
             assert len(unmarked) <= 1
             again.update(unmarked)
-        last = fleet.start(NOW + timedelta(seconds=next(clock)), counting_server.port, lease=LEASE_HERE).told()
+        last = fleet.start(next(moments), counting_server.port, lease=LEASE_HERE).told()
         assert (last["failed"], last["problem"]) == (0, "")
         assert {message["To"] for message in counting_server.messages} == members
         assert extra_copies(counting_server) == again
         assert not Delivery.objects.exclude(state="sent").exists()
-        at = ", ".join(f"{step} {times}" for step, times in sorted(where.items()))
         assert where.keys() >= {"statement", "line to the server"}
-        figure(
-            "R2", f"{kills} random kills, {len(members)} mails: 0 lost, {again.total()} copies too many; killed at {at}"
-        )
+        figure("R2", f"{kills} random kills, {mails} mails: 0 lost, {again.total()} copies too many")
 
 
 def steps_left(members, server):
     """Return about how many steps are to be done until everybody has their mail."""
     unplanned = Member.objects.filter(next_plan_at=None).count()
-    return 25 * unplanned + 40 * (len(members) - len({message["To"] for message in server.messages}))
+    return 25 * unplanned + 35 * (len(members) - len({message["To"] for message in server.messages}))
 
 
 def kept_but_not_marked(messages):

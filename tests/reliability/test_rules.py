@@ -133,8 +133,8 @@ def test_rule_6_what_the_server_has_taken_is_sent_though_the_lease_is_lost(count
 def test_rule_6_what_is_sent_stays_sent_though_a_late_run_finds_nothing_to_say(counting_server):
     (member,) = make_crowd(1)
     has_heard_of_the_month(member, NOW.date())
-    late = plan_member(member, NOW)
-    assert claim_next(NOW) == late
+    plan_member(member, NOW)
+    late = claim_next(NOW)
     assert run(NOW + LEASE).sent == 1
     renew(member)
     deliver(late, Postman(), NOW + LEASE)
@@ -145,7 +145,8 @@ def test_rule_7_one_message_has_one_recipient(counting_server):
     (member,) = make_crowd(1)
     members = [member, *(MemberFactory(household=member.household, time_zone="UTC") for _ in range(2))]
     assert run().sent == 3
-    assert [message.recipients for message in counting_server.messages] == [[each] for each in addresses(members)]
+    recipients = sorted(message.recipients for message in counting_server.messages)
+    assert recipients == sorted([each] for each in addresses(members))
 
 
 def test_rule_8_a_card_that_was_renewed_meanwhile_drops_out(counting_server):

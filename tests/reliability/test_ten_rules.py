@@ -6,7 +6,6 @@ import sys
 from dataclasses import dataclass
 
 import pytest
-from django.db import connection
 
 from tests.app import ROOT, bare_environment
 
@@ -116,8 +115,6 @@ MUTANTS = {
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """A copy of the project, whose code may be broken."""
-    if connection.vendor != "sqlite":
-        pytest.skip("the rules are taken out once, on SQLite")
     project = tmp_path_factory.mktemp("mutants") / "project"
     shutil.copytree(ROOT, project, ignore=shutil.ignore_patterns(".*", "data", "__pycache__"))
     return project

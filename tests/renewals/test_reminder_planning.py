@@ -67,6 +67,23 @@ def test_plan_waits_for_the_member_hour_and_then_comes_once_a_day():
     assert plan_member(member, at(today, 10)) is None
 
 
+@pytest.mark.parametrize(("hour", "remind_at"), [(7, time(8)), (0, time(23, 30))])
+def test_a_run_a_day_before_the_member_hour_is_late_and_not_silent(hour, remind_at):
+    """Cron that calls once a day before the hour, or at each full hour where the mail hour is the last half one."""
+    member = MemberFactory(remind_at=remind_at, reminder_level="insistent")
+    deadline = date(2026, 12, 20)
+    card_until(deadline, member)
+    expected = [at(deadline - timedelta(days=days_left), hour) for days_left in range(7, -1, -1)]
+    assert plan_member(member, expected[0] - timedelta(days=1)) is None
+    for now in expected:
+        member.refresh_from_db()
+        assert [coming.at for coming in next_mails(member, now, 1)] == [now]
+        assert plan_member(member, now).local_date == now.date() - timedelta(days=1)
+        Delivery.objects.update(state="sent")
+    member.refresh_from_db()
+    assert member.next_plan_at == datetime.combine(deadline, remind_at, HAVANA)
+
+
 def test_plan_by_two_stale_copies_queues_one_mail():
     member = MemberFactory()
     card_until(date(2026, 12, 23), member)
@@ -182,8 +199,7 @@ def test_who_is_doing_it_silences_the_others_for_a_day_and_no_longer():
     responsible = MemberFactory()
     other = MemberFactory(household=responsible.household)
     card = card_until(date(2026, 12, 27), responsible, responsible=responsible)
-    renewal = start_renewal(card, responsible, at(date(2026, 12, 21)))
-    take_renewal(renewal, other, at(date(2026, 12, 22), 8))
+    take_renewal(start_renewal(card, other, at(date(2026, 12, 22), 8)), other, at(date(2026, 12, 22), 8))
     held, lapsed = at(date(2026, 12, 22)), at(date(2026, 12, 23), 8)
     assert [bool(lines_of(member, held)) for member in (responsible, other)] == [False, True]
     assert [bool(lines_of(member, lapsed)) for member in (responsible, other)] == [True, True]
