@@ -414,6 +414,15 @@ def test_alert_tells_the_others_in_plain_words_why_no_mail_arrives(member, post,
     assert mail.message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
 
 
+def test_alert_repeats_no_address_that_a_server_named(member, post):
+    answer = "550 5.1.1 <postmaster@elsewhere.example>: unknown"
+    mario = MemberFactory(household=member.household, name="Mario", unreachable_since=NOW, unreachable_reason=answer)
+    queue_alerts(mario, NOW)
+    (mail,) = post(member)
+    assert "(550 5.1.1 <…@…>: unknown)" in mail.text
+    assert "elsewhere" not in mail.text + mail.html
+
+
 def test_alert_about_stopped_mails_says_that_they_were_stopped(member, post):
     mario = MemberFactory(household=member.household, name="Mario", mail_stopped_at=NOW)
     queue_alerts(mario, NOW)
