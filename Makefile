@@ -13,7 +13,7 @@ SQLITE_TESTS = $(PY) -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip
 POSTGRES_TESTS = $(PY) -m pytest -n 2 --dist loadfile --database=postgres -m "not browser" --ignore=tests/test_make.py \
 	--ignore=tests/renewals/test_reminder_oracle.py
 
-.PHONY: help run demo test soak check bench messages
+.PHONY: help run demo test soak check bench messages sbom
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -58,6 +58,9 @@ bench: .venv/dev.stamp ## measure what the promises rest on
 
 messages: .venv/dev.stamp ## collect and compile the translations
 	$(PY) locale/update.py
+
+sbom: .venv/dev.stamp ## what an installation consists of: .venv/sbom.json in CycloneDX, and docs/licences.md
+	$(PY) .ci/sbom.py .venv/sbom.json docs/licences.md
 
 $(UV):
 	@echo "Installing uv, and with it what uv.lock names: about half a minute, once."

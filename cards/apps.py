@@ -7,3 +7,6 @@ class CardsConfig(AppConfig):
 
     name = "cards"
     verbose_name = _("Catalogue")
+
+    def ready(self) -> None:
+        from . import sessions, sign_in_log  # noqa: F401 - connects what follows a sign-in

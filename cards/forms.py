@@ -14,11 +14,13 @@ from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
 from .fields import AmountField, CurrencyField, ZoneField, form_field
+from .gentle import GentleForm
 from .models import (
     Act,
     Card,
     Confidence,
     Household,
+    Invitation,
     KeepRule,
     LinkedAccount,
     Member,
@@ -32,6 +34,7 @@ from .models import (
 from .models.household import check_time_zone
 from .money import check_currency
 from .numbers import country_of, format_number, likely_operator, parse_number
+from .stale import StaleCheck
 
 
 class SetupForm(forms.Form):
@@ -68,7 +71,14 @@ class SetupForm(forms.Form):
         return cleaned
 
 
-class HouseholdForm(forms.ModelForm):
+class FoundForm(forms.Form):
+    """A further household of a login."""
+
+    household = SetupForm.base_fields["household"]
+    name = SetupForm.base_fields["name"]
+
+
+class HouseholdForm(StaleCheck, forms.ModelForm):
     class Meta:
         model = Household
         fields = ["name", "currency", "checks_signal", "backs_up_papers"]
@@ -81,30 +91,55 @@ class PersonForm(forms.ModelForm):
         fields = ["name"]
 
 
-class NewMemberForm(forms.ModelForm):
-    """A further member; they choose their own password through the mail they get."""
+# The roles that are given; the owner's is handed over.
+GIVEN_ROLES = [choice for choice in Member.Role.choices if choice[0] != Member.Role.OWNER]
+
+
+class InvitationForm(forms.ModelForm):
+    """Who is asked to join; they choose password and time zone themselves."""
 
     fields: dict[str, Any]
-    email = forms.EmailField(label=_("Email address"), max_length=254)
-    field_order = ["name", "email", "role", "language", "time_zone"]
 
     class Meta:
-        model = Member
-        fields = ["name", "role", "language", "time_zone"]
+        model = Invitation
+        fields = ["name", "email", "role", "language"]
         formfield_callback = form_field
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["role"].choices = [choice for choice in Member.Role.choices if choice[0] != Member.Role.OWNER]
+        self.fields["role"].choices = GIVEN_ROLES
 
     def clean_email(self) -> str:
-        email = self.cleaned_data["email"].lower()
-        if User.objects.filter(email=email).exists():
-            raise ValidationError(_("This address already has a login here."), code="taken")
-        return email
+        return str(self.cleaned_data["email"]).lower()
 
 
-class SettingsForm(forms.ModelForm):
+class RoleForm(forms.Form):
+    role = forms.ChoiceField(label=_("Role"), choices=GIVEN_ROLES)
+
+
+class JoinForm(forms.Form):
+    """What somebody who has a login already says when they join."""
+
+    time_zone = SetupForm.base_fields["time_zone"]
+
+
+class NewLoginForm(JoinForm):
+    """What somebody says who joins and has no login yet."""
+
+    password = SetupForm.base_fields["password"]
+    field_order = ["password", "time_zone"]
+
+    def __init__(self, *args: Any, email: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.email = email
+
+    def clean_password(self) -> str:
+        password: str = self.cleaned_data["password"]
+        validate_password(password, User(email=self.email))
+        return password
+
+
+class SettingsForm(StaleCheck, forms.ModelForm):
     class Meta:
         model = Member
         fields = [
@@ -134,7 +169,7 @@ class NumberForm(forms.Form):
         return parse_number(self.cleaned_data["number"])
 
 
-class CardForm(forms.ModelForm):
+class CardForm(GentleForm, StaleCheck, forms.ModelForm):
     """A card of one household. A plan that is not listed can be entered by hand with OwnPlanForm beside it."""
 
     fields: dict[str, Any]
@@ -155,6 +190,8 @@ class CardForm(forms.ModelForm):
         "deputy",
         "reminder_level",
         "reminder_days",
+        "is_private",
+        "seen_by",
         "form",
         "location",
     ]
@@ -162,9 +199,9 @@ class CardForm(forms.ModelForm):
     class Meta:
         model = Card
         fields = ["name", "number", "plan", "person", "responsible", "deputy", "reminder_level", "reminder_days",
-                  "form", "location", "account_username", "activated_on", "notes"]  # fmt: skip
+                  "is_private", "seen_by", "form", "location", "account_username", "activated_on", "notes"]  # fmt: skip
         formfield_callback = form_field
-        widgets = {"notes": forms.Textarea(attrs={"rows": 3})}
+        widgets = {"notes": forms.Textarea(attrs={"rows": 3}), "seen_by": forms.CheckboxSelectMultiple}
 
     def __init__(self, *args: Any, member: Member, has_own_plan: bool = False, **kwargs: Any) -> None:
         """`has_own_plan`: the plan is typed by hand on the same page, so none need be chosen."""
@@ -175,8 +212,9 @@ class CardForm(forms.ModelForm):
             self.initial["number"] = format_number(self.instance.number)
         for name, rows in {
             "person": Person.objects.for_member(member),
-            "responsible": Member.objects.for_member(member),
-            "deputy": Member.objects.for_member(member),
+            "responsible": Member.objects.for_member(member).present(),
+            "deputy": Member.objects.for_member(member).present(),
+            "seen_by": Member.objects.for_member(member).present().order_by("name", "pk"),
         }.items():
             self.fields[name].queryset = rows
         plans = Plan.objects.for_member(member).select_related("operator")
@@ -205,7 +243,19 @@ class CardForm(forms.ModelForm):
         responsible, deputy = cleaned.get("responsible"), cleaned.get("deputy")
         if responsible and responsible == deputy:
             self.add_error("deputy", _("The deputy is somebody else than the responsible member."))
+        if cleaned.get("is_private"):
+            self._check_seen(cleaned)
+        elif "seen_by" in cleaned:
+            cleaned["seen_by"] = Member.objects.none()
         return cleaned
+
+    def _check_seen(self, cleaned: dict[str, Any]) -> None:
+        """Let who acts see the private card whatever is ticked, and refuse that others keep what they do not see."""
+        seeing = {*cleaned.get("seen_by", []), self.member}
+        cleaned["seen_by"] = sorted(seeing, key=lambda member: member.pk)
+        for name in ("responsible", "deputy"):
+            if cleaned.get(name) and cleaned[name] not in seeing:
+                self.add_error(name, _("This card is private, and they may not see it: tick them below as well."))
 
     def save(self, commit: bool = True) -> Card:
         """Save the card and, if one was typed, its new holder."""

@@ -1,11 +1,9 @@
-"""Acts on a household: founding it, welcoming a member."""
+"""Acts on a household: founding it, adding a member who needs no invitation."""
 
 from typing import Any
 
-from allauth.account.forms import ResetPasswordForm
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
-from django.http import HttpRequest
 
 from .models import Household, Member, Person, User
 
@@ -25,6 +23,12 @@ def found_household(*, household: str, name: str, email: str, password: str, lan
     if not is_empty():
         raise AlreadyFounded
     user = User.objects.create_superuser(email, password)
+    return found_another(user, household=household, name=name, language=language, time_zone=time_zone)
+
+
+@transaction.atomic
+def found_another(user: User, *, household: str, name: str, language: str, time_zone: str) -> Member:
+    """Make a further household (named `household`), of which the login is the owner; return the owner."""
     owner = Member.objects.create(
         household=Household.objects.create(name=household),
         user=user,
@@ -44,13 +48,6 @@ def is_empty() -> bool:
 
 @transaction.atomic
 def add_member(household: Household, email: str, **fields: Any) -> Member:
-    """Make a member with a login that has no password yet; `invite` lets them choose one."""
+    """Make a member with a login that has no password yet, as a demo needs it; people are invited."""
     user = User.objects.create_user(email)
     return Member.objects.create(household=household, user=user, **fields)
-
-
-def invite(request: HttpRequest, member: Member) -> None:
-    """Send the member the mail by which they choose their password. Raises OSError when no mail can leave."""
-    form = ResetPasswordForm({"email": member.user.email})
-    form.is_valid()
-    form.save(request)

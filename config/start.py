@@ -33,6 +33,7 @@ def main() -> None:
         # The server would start with settings that are wrong, and the reminders would not.
         call_command("check", stdout=io.StringIO())
         prepare()
+        prepare_keys()
         if options.demo:
             call_command("demo_household")
     except (CommandError, DatabaseError, ImproperlyConfigured, OSError, ValueError) as error:
@@ -65,6 +66,22 @@ def prepare() -> None:
     call_command("createcachetable", verbosity=0)
     call_command("load_catalogue", verbosity=0)
     collect_static()
+
+
+def prepare_keys() -> None:
+    """Make the key of a new installation; where one is missing, say so and go on: all that is not sealed is there."""
+    # The apps are loaded only by now.
+    from cards.encryption import make_first_key
+    from cards.secrets import count_lost
+
+    make_first_key()
+    if lost := count_lost():
+        print(
+            f"The secrets of {lost} households cannot be opened: the key they were sealed with is missing. Put back "
+            f"ENCRYPTION_KEY, or the file {settings.ENCRYPTION_KEY_FILE}. Everything else works.",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def collect_static() -> None:

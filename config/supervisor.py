@@ -33,7 +33,8 @@ def main() -> None:
     commands = parse_procfile((ROOT / "Procfile").read_text()).processes
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     environment = {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"}
-    manager = Manager(TerminalPrinter(sys.stdout))
+    # Who reads the log by machine gets each line as it was written.
+    manager = Manager(TerminalPrinter(sys.stdout, prefix=sys.stdout.isatty()))
     for name in sys.argv[1:] or commands:
         manager.add_process(name, commands[name], env=environment, cwd=str(ROOT))
     signal.signal(signal.SIGHUP, lambda signum, frame: signal.raise_signal(signal.SIGTERM))

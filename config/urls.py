@@ -1,11 +1,18 @@
 from allauth.account import views as account
+from allauth.mfa.base import views as factor
+from allauth.mfa.recovery_codes import views as codes
+from allauth.mfa.totp import views as app
+from allauth.mfa.webauthn import views as passkey
 from django.contrib import admin
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import include, path, re_path, reverse
+from django.urls import include, path, re_path, reverse, reverse_lazy
+from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
+from cards.accounts import sign_out
+from cards.factors import EnrolAppView
 from renewals.admin.index import index
 
 
@@ -26,7 +33,7 @@ def admin_login(request: HttpRequest) -> HttpResponse:
 # Of allauth's addresses, the ones a household needs.
 accounts = [
     path("login/", account.login, name="account_login"),
-    path("logout/", account.logout, name="account_logout"),
+    path("logout/", sign_out, name="account_logout"),
     path("signup/", closed, name="account_signup"),
     path("inactive/", account.account_inactive, name="account_inactive"),
     path("password/change/", account.password_change, name="account_change_password"),
@@ -44,7 +51,28 @@ accounts = [
         name="account_reset_password_from_key_done",
     ),
     path("reauthenticate/", account.reauthenticate, name="account_reauthenticate"),
+    path("reauthenticate/code/", factor.reauthenticate, name="mfa_reauthenticate"),
+    path("reauthenticate/passkey/", passkey.reauthenticate_webauthn, name="mfa_reauthenticate_webauthn"),
+    path("factor/", factor.authenticate, name="mfa_authenticate"),
+    path("factors/", RedirectView.as_view(url=reverse_lazy("security")), name="mfa_index"),
+    path("app/", EnrolAppView.as_view(), name="mfa_activate_totp"),
+    path(
+        "app/remove/",
+        app.DeactivateTOTPView.as_view(success_url=reverse_lazy("security")),
+        name="mfa_deactivate_totp",
+    ),
+    path("codes/", codes.view_recovery_codes, name="mfa_view_recovery_codes"),
+    path("codes/new/", codes.generate_recovery_codes, name="mfa_generate_recovery_codes"),
+    path("passkeys/new/", passkey.add_webauthn, name="mfa_add_webauthn"),
+    path("passkeys/sign-in/", passkey.login_webauthn, name="mfa_login_webauthn"),
+    path(
+        "passkeys/<int:pk>/remove/",
+        passkey.RemoveWebAuthnView.as_view(success_url=reverse_lazy("security")),
+        name="mfa_remove_webauthn",
+    ),
 ]
+
+handler403 = "cards.refused.refused"
 
 urlpatterns = [
     path("", include("renewals.urls")),

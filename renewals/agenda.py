@@ -94,7 +94,8 @@ def household_entries(member: Member, gone_since: datetime.datetime) -> list[Ent
     """
     cards = Card.objects.for_member(member).filter(Q(closed_on=None) | Q(closed_on__gte=_day(gone_since, member)))
     cards = cards.select_related("plan__operator").prefetch_related("plan__rules__steps").defer(*_SECRETS)
-    papers = Document.objects.for_member(member).exclude(expires_on=None).select_related("person").defer("number")
+    papers = Document.objects.for_member(member).kept().exclude(expires_on=None)
+    papers = papers.select_related("person").defer("number")
     trips = Trip.objects.for_member(member).filter(Q(cancelled_at=None) | Q(cancelled_at__gte=gone_since))
     entries = [entry for card in cards for entry in _of_card(card)]
     entries += _reviews(Renewal.objects.for_member(member), member, gone_since)

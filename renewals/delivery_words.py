@@ -46,7 +46,7 @@ def names_of_subjects(member: Member, reminders: Iterable[Reminder]) -> dict[str
     reminders = list(reminders)
     names = {row.subject: row.card.name for row in reminders if row.card}
     tables: dict[str, QuerySet[Document] | QuerySet[Trip] | QuerySet[Member] | QuerySet[Promotion]] = {
-        "document": Document.objects.for_member(member).select_related("person").defer("number"),
+        "document": Document.objects.for_member(member).kept().select_related("person").defer("number"),
         "trip": Trip.objects.for_member(member),
         "member": Member.objects.for_member(member),
         "promotion": Promotion.objects.all(),

@@ -27,7 +27,7 @@ def revoke_feed(member: Member) -> None:
 
 def reader_of(token: str) -> Member | None:
     """Return the member whose calendar address this is; None when it is nobody's, or their login is closed."""
-    feeds = CalendarFeed.objects.filter(token_hash=_hash(token), member__user__is_active=True)
+    feeds = CalendarFeed.objects.filter(token_hash=_hash(token), member__left_at=None, member__user__is_active=True)
     feed = feeds.select_related("member__household").first()
     return feed.member if feed else None
 

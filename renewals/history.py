@@ -71,13 +71,13 @@ def history_of(card: Card) -> list[Entry]:
     ]
     entries += [Entry(row.changed_on, "rule", row, None) for row in card.rule_changes.all()]
     for kind, rows, day in (
-        ("payment", card.payments.select_related("via"), "paid_on"),
-        ("activity", card.activities, "done_on"),
-        ("reading", card.readings, "read_on"),
-        ("signal", card.signal_checks, "checked_on"),
+        ("payment", card.payments.kept().select_related("via"), "paid_on"),
+        ("activity", card.activities.kept(), "done_on"),
+        ("reading", card.readings.kept(), "read_on"),
+        ("signal", card.signal_checks.kept(), "checked_on"),
     ):
         entries += [
-            Entry(getattr(row, day), kind, row, row.by, hasattr(row, "corrected_by"))
+            Entry(getattr(row, day), kind, row, row.by, row.is_corrected)
             for row in rows.select_related("by", "corrected_by", "corrects")
         ]
     return sorted(entries, key=lambda entry: (entry.on, _moment(entry)), reverse=True)
@@ -86,7 +86,7 @@ def history_of(card: Card) -> list[Entry]:
 def newest_of(card: Card) -> Payment | Activity | Reading | None:
     """Return what was written down last and moves dates, whatever its own day; None when there is nothing."""
     kinds = (card.payments, card.activities, card.readings)
-    rows = [rows.select_related("by").order_by("-pk").first() for rows in kinds]
+    rows = [rows.kept().select_related("by").order_by("-pk").first() for rows in kinds]
     return max((row for row in rows if row), key=lambda row: row.recorded_at, default=None)
 
 

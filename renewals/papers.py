@@ -1,13 +1,63 @@
-"""Is this identity document ready for this renewal?"""
+"""Identity documents: is one ready for this renewal, which cards need it, and is its scan needed at all?"""
 
 import datetime
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from cards.models import Operator
+from django.db.models import Prefetch
+
+from cards.models import Card, Member, Operator, Person
 
 from .models import Document, DocumentCheck
 
 Result = DocumentCheck.Result
+# So long after the last number that needed a paper was closed, the household is asked to delete its scan.
+ASKED_AFTER = datetime.timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A document and the open cards, of those the member may see, whose operators take it.
+
+    `days_left` is below 0 for one that has expired, None for one that does not.
+    """
+
+    document: Document
+    cards: list[Card]
+    days_left: int | None
+    is_scan_unneeded: bool
+
+
+def papers_by_person(member: Member, today: datetime.date) -> list[tuple[Person, list[Paper]]]:
+    """Return everybody of the member's household with their papers outside the bin. Four queries."""
+    people = Person.objects.for_member(member).prefetch_related(
+        Prefetch("documents", Document.objects.kept().order_by("expires_on", "pk")),
+        Prefetch("cards", Card.objects.select_related("plan__operator")),
+    )
+    seen = set(Card.objects.for_member(member).values_list("pk", flat=True))
+    return [
+        (person, [_paper(document, list(person.cards.all()), seen, today) for document in person.documents.all()])
+        for person in people.order_by("name")
+    ]
+
+
+def paper_of(document: Document, member: Member, today: datetime.date) -> Paper:
+    """Return one document with what depends on it. Two queries."""
+    cards = Card.objects.filter(person=document.person_id).select_related("plan__operator")
+    seen = set(Card.objects.for_member(member).filter(person=document.person_id).values_list("pk", flat=True))
+    return _paper(document, list(cards), seen, today)
+
+
+def _paper(document: Document, cards: list[Card], seen: set[int], today: datetime.date) -> Paper:
+    """Of a card that the member may not see they do not hear; but its scan stays needed."""
+    takers = [card for card in cards if document.kind in wanted_kinds(card.plan.operator)]
+    needed_until = max((card.closed_on or datetime.date.max for card in takers), default=datetime.date.max)
+    return Paper(
+        document,
+        [card for card in takers if card.closed_on is None and card.pk in seen],
+        None if document.expires_on is None else (document.expires_on - today).days,
+        bool(document.scan) and needed_until < datetime.date.max and needed_until + ASKED_AFTER <= today,
+    )
 
 
 def wanted_kinds(operator: Operator) -> list[str]:

@@ -13,15 +13,23 @@ from .models import Payment
 
 # By these a spreadsheet takes a text for a formula; the wide ones in some languages.
 FORMULA = tuple("=+-@＝＋－＠")
-CONTROL = ("\t", "\r", "\n")
+CONTROL = ("\t", "\r", "\n", "\0")
+MARK = "'"
 
 
 def harmless(text: str) -> str:
     """Return the text, with an apostrophe before it where a spreadsheet could take it for a formula.
 
-    A number such as +53 … is such a text: it would be added up.
+    A number such as +53 … is such a text: it would be added up. A text with an apostrophe of its own gets a second
+    one, so that `typed` finds back what was meant.
     """
-    return f"'{text}" if text.startswith(CONTROL) or text.lstrip().startswith(FORMULA) else text
+    is_marked = text.startswith((*CONTROL, MARK)) or text.lstrip().startswith((*FORMULA, "\0"))
+    return f"{MARK}{text}" if is_marked else text
+
+
+def typed(cell: str) -> str:
+    """Return what somebody typed, from what `harmless` made of it."""
+    return cell.removeprefix(MARK)
 
 
 def to_csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:

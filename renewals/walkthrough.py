@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from cards.models import Card, Member
 
+from .bin import save_correction
 from .deadlines import recompute_card
 from .models import Activity, DocumentCheck, Payment, Reading, Renewal, RenewalStep, plan_terms
 from .models.renewal import CLAIM_LASTS
@@ -96,7 +97,7 @@ def finish_step(
 def record_reading(reading: Reading) -> None:
     """Keep what a member saw at the operator, and let it move the card's dates."""
     with transaction.atomic():
-        reading.save()
+        save_correction(reading)
         recompute_card(reading.card)
 
 
@@ -144,8 +145,8 @@ def confirm_renewal(
             finish_step(step, member, revision, now)
             if reading:
                 reading.save()
-            renewal.payments.filter(confirmed_on=None).update(confirmed_on=seen_on)
-            renewal.activities.filter(confirmed_on=None).update(confirmed_on=seen_on)
+            renewal.payments.kept().filter(confirmed_on=None).update(confirmed_on=seen_on)
+            renewal.activities.kept().filter(confirmed_on=None).update(confirmed_on=seen_on)
             after = recompute_card(renewal.card).deadline
             before = renewal.deadline_before
             if after is None or (before is not None and after <= before):
@@ -266,8 +267,8 @@ def _copy_what_stands(failed: Renewal, renewal: Renewal, steps: list[RenewalStep
             step.done_at, step.done_by = old.done_at, old.done_by
             step.note, step.is_skipped = old.note, old.is_skipped
     if Key.PAY in done or Key.ACT in done:
-        failed.payments.filter(confirmed_on=None).update(renewal=renewal)
-        failed.activities.filter(confirmed_on=None).update(renewal=renewal)
+        failed.payments.kept().filter(confirmed_on=None).update(renewal=renewal)
+        failed.activities.kept().filter(confirmed_on=None).update(renewal=renewal)
 
 
 def _advance(renewal: Renewal, now: datetime.datetime) -> None:

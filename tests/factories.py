@@ -4,9 +4,13 @@ import datetime
 from decimal import Decimal
 
 import factory
+from cryptography.hazmat.primitives.asymmetric import ec
 from factory.django import DjangoModelFactory
+from fido2.cose import ES256
+from fido2.utils import websafe_encode
+from fido2.webauthn import AttestationObject, AttestedCredentialData, AuthenticatorData
 
-from cards.models import Act, Card, Household, KeepRule, Member, Operator, Person, Plan, TopUpStep, User
+from cards.models import Act, Card, Household, Invitation, KeepRule, Member, Operator, Person, Plan, TopUpStep, User
 
 PASSWORD = "correct horse battery staple"
 
@@ -34,7 +38,10 @@ class MemberFactory(DjangoModelFactory):
     household = factory.SubFactory(HouseholdFactory)
     user = factory.SubFactory(UserFactory)
     name = factory.Sequence(lambda n: f"Member {n}")
-    role = Member.Role.OWNER
+    # The first member of a household owns it.
+    role = factory.LazyAttribute(
+        lambda member: "manager" if member.household.members.filter(role="owner").exists() else "owner"
+    )
     time_zone = "America/Havana"
     remind_at = datetime.time(8)
 
@@ -45,6 +52,16 @@ class PersonFactory(DjangoModelFactory):
 
     household = factory.SubFactory(HouseholdFactory)
     name = factory.Sequence(lambda n: f"Rosa Chen {n}")
+
+
+class InvitationFactory(DjangoModelFactory):
+    class Meta:
+        model = Invitation
+
+    household = factory.SubFactory(HouseholdFactory)
+    name = "Bo"
+    email = factory.Sequence(lambda n: f"bo{n}@example.org")
+    token_hash = factory.Sequence(lambda n: f"{n:064x}")
 
 
 class OperatorFactory(DjangoModelFactory):
@@ -76,6 +93,17 @@ class CardFactory(DjangoModelFactory):
     plan = factory.SubFactory(PlanFactory)
     name = "Mamá"
     number = factory.Sequence(lambda n: f"+535{2000000 + n}")
+
+
+def passkey_credential() -> dict:
+    """What a browser sends when a passkey is added."""
+    key = ES256.from_cryptography_key(ec.generate_private_key(ec.SECP256R1()).public_key())
+    data = AttestedCredentialData.create(bytes(16), b"passkey", key)
+    made = AttestationObject.create("none", AuthenticatorData.create(bytes(32), 0x45, 0, data), {})
+    name = websafe_encode(b"passkey")
+    said = websafe_encode(b'{"type": "webauthn.create", "challenge": "", "origin": ""}')
+    response = {"clientDataJSON": said, "attestationObject": websafe_encode(made)}
+    return {"id": name, "rawId": name, "type": "public-key", "clientExtensionResults": {}, "response": response}
 
 
 def cubacel(**fields) -> Plan:

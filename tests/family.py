@@ -9,7 +9,7 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
 
-from cards.models import LinkedAccount, Member, PlanChange, TopUpChannel
+from cards.models import LinkedAccount, LogEntry, Member, PlanChange, TopUpChannel
 from renewals.models import (
     Activity,
     Delivery,
@@ -25,7 +25,15 @@ from renewals.models import (
 )
 from renewals.views.card import card_today
 from renewals.walkthrough import start_renewal
-from tests.factories import CardFactory, HouseholdFactory, MemberFactory, PersonFactory, cubacel, unicom
+from tests.factories import (
+    CardFactory,
+    HouseholdFactory,
+    InvitationFactory,
+    MemberFactory,
+    PersonFactory,
+    cubacel,
+    unicom,
+)
 
 
 class Family:
@@ -46,6 +54,7 @@ class Family:
         """Give the family one of everything; return itself."""
         about = {"household": self.household, "by": self.owner}
         self.person = PersonFactory(household=self.household, name=f"Rosa {self.name}")
+        self.invitation = InvitationFactory(household=self.household, name=f"Bo {self.name}", by=self.owner)
         self.card = self.add_card(plan, name=f"Mamá {self.name}", person=self.person)
         today = card_today(self.owner, self.card)
         self.channel = TopUpChannel.objects.create(operator=self.card.plan.operator, kind="app", name="Transfermóvil")
@@ -83,9 +92,13 @@ def sign_in(member: Member) -> Client:
 
 
 def every_row():
-    """Return all rows of all tables but the sessions, to be compared with those of another moment."""
-    models = [model for model in apps.get_models() if model is not Session]
-    return {model._meta.label: list(model._base_manager.order_by("pk").values_list()) for model in models}
+    """Return all rows of all tables but the sessions, to be compared with those of another moment.
+
+    That somebody was refused is written into the log, and no change.
+    """
+    models = [model for model in apps.get_models() if model not in {Session, LogEntry}]
+    rows = {model._meta.label: list(model._base_manager.order_by("pk").values_list()) for model in models}
+    return rows | {"log": list(LogEntry.objects.exclude(kind="denied").order_by("pk").values_list())}
 
 
 def field_of(page, name):

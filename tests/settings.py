@@ -27,6 +27,7 @@ FROM_OUTSIDE = [
     "DEBUG",
     "MONITOR_URL",
     "PUSH_ALLOW_PRIVATE",
+    "TRUSTED_PROXY_COUNT",
 ]
 
 environ.Env.read_env = lambda *args, **kwargs: None

@@ -130,11 +130,11 @@ def test_foreign_account_cannot_be_moved_by_its_id(family, other):
 
 @pytest.mark.parametrize("role", ["owner", "boss", ""])
 def test_new_member_gets_no_role_that_is_not_to_be_given(family, role):
-    client, before = sign_in(family.manager), every_row()
-    data = {"name": "Bo", "email": "bo@example.org", "role": role, "language": "en", "time_zone": "UTC"}
-    page = client.post("/household/members/", {f"member-{name}": value for name, value in data.items()})
+    client, before = sign_in(family.owner), every_row()
+    data = {"name": "Bo", "email": "bo@example.org", "role": role, "language": "en"}
+    page = client.post("/household/invitations/", {f"invite-{name}": value for name, value in data.items()})
     words = "Select a valid choice." if role else "This field is required."
-    assert words in field_of(page, "member-role")
+    assert words in field_of(page, "invite-role")
     assert every_row() == before
 
 

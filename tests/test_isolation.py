@@ -4,12 +4,16 @@ import re
 from dataclasses import dataclass, field
 
 import pytest
+from django.apps import apps
 from django.contrib import admin
-from django.core.files.base import ContentFile
 from django.test import Client
 from django.urls import get_resolver
+from django.utils import timezone
 
-from cards.encryption import seal
+from cards.models import Household, Invitation, Member, User
+from cards.secrets import write_secret
+from renewals.uploads import keep
+from tests.factories import UserFactory
 from tests.family import Family, every_row, sign_in
 
 
@@ -17,13 +21,15 @@ from tests.family import Family, every_row, sign_in
 class Page:
     """What a GET and a POST of an otherwise empty form answer to a manager or owner, and to a viewer.
 
-    `variants` fills in the address from a family: {} for one without parts. `is_open`: for anonymous as well.
+    `variants` fills in the address from a family: {} for one without parts. `is_open`: for anonymous as well. `own` is
+    what the owner is answered, where that is something else than what a manager is.
     """
 
     change: tuple[int, int]
     look: tuple[int, int]
     variants: list = field(default_factory=lambda: [lambda family: {}])
     is_open: bool = False
+    own: tuple[int, int] | None = None
 
 
 def looks(**more):
@@ -53,6 +59,8 @@ def open_page(get, post):
 
 
 CARD = [lambda family: {"pk": family.card.pk}]
+MEMBER = [lambda family: {"pk": family.viewer.pk}]
+INVITATION = [lambda family: {"pk": family.invitation.pk}]
 RENEWAL = [lambda family: {"pk": family.renewal.pk}]
 DOCUMENT = [lambda family: {"pk": family.document.pk}]
 RECORDS = [
@@ -85,12 +93,17 @@ PAGES = {
     ),
     "cards/<int:pk>/accounts/": Page((405, 200), (405, 403), variants=CARD),
     "linked-accounts/<int:pk>/moved/": button(variants=[lambda family: {"pk": family.account.pk}]),
+    "cards/<int:pk>/secrets/": question(variants=CARD),
+    # Without a second factor, a page says that one is needed.
+    "cards/<int:pk>/secrets/<slug:field>/": Page(
+        (405, 200), (405, 403), [lambda family: {"pk": family.card.pk, "field": "puk"}]
+    ),
     "cards/<int:pk>/log/": form(variants=CARD),
     "log/<slug:kind>/<int:pk>/correct/": form(variants=RECORDS),
     "log/<slug:kind>/<int:pk>/delete/": question(variants=RECORDS),
     "payments/": looks(),
     "payments/csv/": looks(),
-    "payments/<int:pk>/receipt/": looks(variants=[lambda family: {"pk": family.payment.pk}]),
+    "payments/<int:pk>/receipt/": Page((200, 405), (403, 405), [lambda family: {"pk": family.payment.pk}]),
     "renewals/start/<int:pk>/": button(variants=CARD),
     "renewals/<int:pk>/": looks(variants=RENEWAL),
     "renewals/<int:pk>/take/": button(variants=RENEWAL),
@@ -102,6 +115,10 @@ PAGES = {
     "documents/": looks(),
     "documents/new/": form(),
     "documents/<int:pk>/edit/": form(variants=DOCUMENT),
+    # Without a second factor, a page says that one is needed.
+    "documents/<int:pk>/scan/": Page((405, 200), (405, 403), variants=DOCUMENT),
+    "documents/<int:pk>/copy/": Page((200, 200), (403, 403), variants=DOCUMENT),
+    "documents/<int:pk>/number/": Page((405, 200), (405, 403), variants=DOCUMENT),
     "documents/<int:pk>/delete/": question(variants=DOCUMENT),
     "calendar/": looks(),
     "calendar/<str:token>.ics": Page((404, 405), (404, 405), [lambda family: {"token": "x"}], is_open=True),
@@ -122,11 +139,34 @@ PAGES = {
     "setup/": open_page(404, 404),
     "household/": looks(),
     "household/edit/": form(),
+    "household/log/": Page((403, 405), (403, 405), own=(200, 405)),
+    "household/bin/": Page((200, 405), (403, 405)),
+    "bin/<slug:kind>/<int:pk>/restore/": button(
+        variants=[*RECORDS, lambda family: {"kind": "document", "pk": family.document.pk}]
+    ),
+    "household/erase/": Page((403, 403), (403, 403), own=(200, 200)),
+    "household/keep/": Page((405, 403), (405, 403), own=(405, 302)),
     "household/people/<int:pk>/edit/": form(variants=[lambda family: {"pk": family.person.pk}]),
     "household/tasks/<slug:kind>/": button(variants=[lambda family: {"kind": "copy_papers"}]),
     "household/people/": Page((405, 200), (405, 403)),
-    "household/members/": Page((405, 200), (405, 403)),
+    # Only for who runs the installation.
+    "household/new/": Page((404, 404), (404, 404)),
+    "household/switch/": Page((405, 404), (405, 404)),
+    "household/leave/": Page((200, 302), (200, 302)),
+    "household/members/<int:pk>/role/": Page((405, 403), (405, 403), variants=MEMBER, own=(405, 302)),
+    "household/members/<int:pk>/hand-over/": Page((403, 403), (403, 403), variants=MEMBER, own=(200, 302)),
+    "household/members/<int:pk>/remove/": Page((403, 403), (403, 403), variants=MEMBER, own=(200, 302)),
+    "household/invitations/": Page((405, 403), (405, 403), own=(405, 200)),
+    "household/invitations/<int:pk>/again/": Page((405, 403), (405, 403), variants=INVITATION, own=(405, 302)),
+    "household/invitations/<int:pk>/revoke/": Page((405, 403), (405, 403), variants=INVITATION, own=(405, 302)),
+    "invitations/<str:token>/": Page((404, 404), (404, 404), [lambda family: {"token": "x"}], is_open=True),
+    "household/security/": Page((403, 403), (403, 403), own=(200, 302)),
     "settings/": own_form(),
+    "settings/security/": looks(),
+    "settings/security/sessions/<int:pk>/end/": Page((405, 404), (405, 404), [lambda family: {"pk": 1}]),
+    "settings/security/sessions/end/": Page((405, 302), (405, 302)),
+    "settings/security/email/": own_form(),
+    "settings/security/email/confirm/<str:token>/": own_form(variants=[lambda family: {"token": "x"}]),
     "accounts/login/": Page((302, 302), (302, 302), is_open=True),
     "accounts/logout/": Page((200, 302), (200, 302)),
     "accounts/signup/": open_page(404, 404),
@@ -138,6 +178,18 @@ PAGES = {
     f"accounts/{KEY}": Page((200, 200), (200, 200), [lambda family: {"uidb36": "1", "key": "no"}], is_open=True),
     "accounts/password/reset/key/done/": open_page(200, 405),
     "accounts/reauthenticate/": own_form(),
+    # Nobody in the table has a second factor.
+    "accounts/reauthenticate/code/": Page((302, 302), (302, 302)),
+    "accounts/reauthenticate/passkey/": Page((302, 302), (302, 302)),
+    "accounts/factor/": Page((302, 302), (302, 302)),
+    "accounts/factors/": Page((302, 302), (302, 302)),
+    "accounts/app/": own_form(),
+    "accounts/app/remove/": Page((404, 404), (404, 404)),
+    "accounts/codes/": Page((404, 405), (404, 405)),
+    "accounts/codes/new/": own_form(),
+    "accounts/passkeys/new/": own_form(),
+    "accounts/passkeys/sign-in/": Page((302, 302), (302, 302)),
+    "accounts/passkeys/<int:pk>/remove/": Page((404, 404), (404, 404), [lambda family: {"pk": 1}]),
     "language/": open_page(302, 302),
     "admin/login/": Page((404, 404), (404, 404)),
     "admin/": Page((404, 404), (404, 404)),
@@ -190,10 +242,14 @@ def receipts(settings, tmp_path):
     settings.MEDIA_ROOT = tmp_path
 
 
-def give_receipt(family):
-    family.payment.receipt.save("receipt", ContentFile(seal(b"%PDF-")), save=False)
-    family.payment.receipt_type = "pdf"
+def give_files(family):
+    keep(family.payment, "receipt", "pdf", b"%PDF-")
     family.payment.save()
+    keep(family.document, "scan", "pdf", b"%PDF-")
+    write_secret(family.document, "number", "K1")
+    family.document.save()
+    write_secret(family.card, "puk", "12345678")
+    family.card.save(update_fields=["puk"])
 
 
 def test_table_names_every_address_and_no_other():
@@ -203,9 +259,11 @@ def test_table_names_every_address_and_no_other():
 @pytest.mark.parametrize("route", PAGES)
 @pytest.mark.parametrize("role", ["owner", "manager", "viewer"])
 def test_own_household_may_look_and_only_who_may_change_changes(family, role, route):
-    give_receipt(family)
+    give_files(family)
     client, page = sign_in(getattr(family, role)), PAGES[route]
     get, post = page.look if role == "viewer" else page.change
+    if role == "owner" and page.own:
+        get, post = page.own
     for address in addresses(route, family):
         before = every_row()
         assert (address, client.get(address).status_code) == (address, get)
@@ -221,11 +279,12 @@ OURS = [route for route in PAGES if not route.startswith(("accounts/", "admin/",
 
 @pytest.mark.parametrize("route", OURS)
 def test_other_methods_are_refused(family, route):
-    client = sign_in(family.owner)
+    clients = [sign_in(member) for member in (family.owner, family.manager, family.viewer)]
     before = every_row()
-    for address in addresses(route, family):
-        for method in (client.put, client.patch, client.delete):
-            assert (address, method(address).status_code) == (address, 405)
+    for client in clients:
+        for address in addresses(route, family):
+            for method in (client.put, client.patch, client.delete):
+                assert (address, method(address).status_code) == (address, 405)
     assert every_row() == before
 
 
@@ -244,7 +303,7 @@ def test_form_of_another_site_is_refused(family, route):
 
 @pytest.mark.parametrize("route", PAGES)
 def test_anonymous_is_led_to_the_sign_in(family, route):
-    give_receipt(family)
+    give_files(family)
     page, before = PAGES[route], every_row()
     if route == "accounts/login/":
         return
@@ -262,7 +321,7 @@ def test_anonymous_is_led_to_the_sign_in(family, route):
 @pytest.mark.parametrize("route", [route for route in PAGES if "<int:pk>" in route])
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_another_households_object_is_as_if_it_were_not_there(family, stranger, route, method):
-    give_receipt(family)
+    give_files(family)
     client, before = sign_in(stranger), every_row()
     status = PAGES[route].change[method == "post"]
     for address in addresses(route, family):
@@ -271,6 +330,71 @@ def test_another_households_object_is_as_if_it_were_not_there(family, stranger, 
         assert (address, answer.status_code) == (address, 405 if status == 405 else 404)
         assert without_tokens(answer) == without_tokens(unknown)
     assert every_row() == before
+
+
+METHODS = ("get", "head", "post", "put", "patch", "delete")
+
+
+def rows_of(family):
+    """Return all that a household owns, and itself."""
+    owned = [model for model in apps.get_models() if "household" in {each.name for each in model._meta.get_fields()}]
+    rows = {model._meta.label: model._base_manager.filter(household=family.household) for model in owned}
+    rows["household"] = Household.objects.filter(pk=family.household.pk)
+    return {label: list(found.order_by("pk").values_list()) for label, found in rows.items()}
+
+
+def outsiders(family, stranger):
+    """Return who has nothing to do with the household (any more), each with a browser that was let in once."""
+    invited = UserFactory()
+    Invitation.objects.create(
+        household=family.household, email=invited.email, name="Ines", role="manager", token_hash="f" * 64
+    )
+    browsers = {"other owner": sign_in(stranger), "removed": sign_in(family.manager), "closed": sign_in(family.viewer)}
+    browsers |= {"anonymous": Client(), "invited": Client()}
+    browsers["invited"].force_login(invited)
+    Member.objects.filter(pk=family.manager.pk).update(left_at=timezone.now())
+    User.objects.filter(pk=family.viewer.user_id).update(is_active=False)
+    return browsers
+
+
+@pytest.mark.parametrize("route", PAGES)
+def test_outsider_sees_and_changes_nothing_by_any_method(family, stranger, route):
+    """Anonymous, another household's owner, invited but not in yet, removed, and a login that was closed.
+
+    None of them is told anything of the family, and none of its rows is another one afterwards.
+    """
+    give_files(family)
+    browsers = outsiders(family, stranger)
+    before = rows_of(family)
+    for address in addresses(route, family):
+        for actor, browser in browsers.items():
+            for method in METHODS:
+                answer = getattr(browser, method)(address, **({"data": EMPTY} if method == "post" else {}))
+                told = [each for each in ("Chen", "%PDF-") if each.encode() in answer.content]
+                assert (actor, method, address, told) == (actor, method, address, [])
+                is_own = not re.search(r"/\d+/", address)
+                assert is_own or answer.status_code in {302, 403, 404, 405}, (actor, method, address)
+    assert rows_of(family) == before
+
+
+def test_removed_member_is_out_with_the_very_next_request(family):
+    """Their session goes on, and shows them nothing, on each of all pages."""
+    give_files(family)
+    client, asked = sign_in(family.manager), 0
+    for address in [address for route in PAGES if "logout" not in route for address in addresses(route, family)]:
+        Member.objects.filter(pk=family.manager.pk).update(left_at=None)
+        client.get(address)
+        Member.objects.filter(pk=family.manager.pk).update(left_at=timezone.now())
+        assert b"Chen" not in client.get(address).content, address
+        asked += 1
+    assert asked >= 100
+
+
+def test_lowered_role_counts_from_the_very_next_request(family):
+    client = sign_in(family.manager)
+    assert client.get("/cards/new/").status_code == 200
+    Member.objects.filter(pk=family.manager.pk).update(role="viewer")
+    assert client.get("/cards/new/").status_code == 403
 
 
 @pytest.mark.parametrize("route", [route for route in PAGES if "<int:pk>" not in route])
@@ -302,6 +426,11 @@ def test_refused_viewer_reads_why(family):
     page = sign_in(family.viewer).get("/cards/new/")
     assert "You may look, but not change this" in page.text
     assert "Ask the owner of your household" in page.text
+
+
+def test_refused_manager_reads_why(family):
+    page = sign_in(family.manager).get("/household/log/")
+    assert (page.status_code, "Only the owner manages members" in page.text) == (403, True)
 
 
 @pytest.mark.parametrize("route", CHANGING)

@@ -10,9 +10,13 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any, cast
 
-import allauth.account.admin  # noqa: F401 - registers its models, so that they can be taken out below
+import allauth.account.admin
+import allauth.mfa.admin
+import allauth.usersessions.admin  # noqa: F401
 import django.contrib.auth.admin  # noqa: F401
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.options import BaseModelAdmin
@@ -38,7 +42,7 @@ Choices = Sequence[tuple[str, Any]]
 admin.site.site_header = _("Keepnumber · operators and plans")
 admin.site.site_title = "Keepnumber"
 admin.site.index_title = _("Shared by all households")
-for private in (EmailAddress, Group):
+for private in (Authenticator, EmailAddress, Group, UserSession):
     admin.site.unregister(private)
 
 

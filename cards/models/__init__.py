@@ -10,7 +10,9 @@ from .catalogue import (
 )
 from .catalogue_change import CatalogueChange
 from .household import Household, HouseholdQuerySet, Level, Member, Person, User
+from .invitation import Invitation
 from .keep_rule import Act, KeepRule, PaidFrom, TopUpStep, Unit
+from .log import LogEntry, LogIsAppendOnly
 from .rate import ExchangeRate
 
 __all__ = [
@@ -23,9 +25,12 @@ __all__ = [
     "Feature",
     "Household",
     "HouseholdQuerySet",
+    "Invitation",
     "KeepRule",
     "Level",
     "LinkedAccount",
+    "LogEntry",
+    "LogIsAppendOnly",
     "Member",
     "Operator",
     "PaidFrom",

@@ -9,7 +9,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from cards.encryption import EncryptedTextField
+from cards.encryption import SealedField
 
 from .catalogue import Plan
 from .household import Household, HouseholdQuerySet, Level, Member, Person, check_days_before
@@ -82,6 +82,10 @@ class Card(models.Model):
         validators=[check_days_before],
         help_text=_("Days before the deadline, such as 90, 45: added to the reminders above"),
     )
+    is_private = models.BooleanField(
+        _("private"), default=False, help_text=_("Only the members chosen below see this card and hear of it")
+    )
+    seen_by = models.ManyToManyField(Member, blank=True, related_name="+", verbose_name=_("seen by"))
     form = models.CharField(_("form"), max_length=4, choices=Form, default=Form.SIM)
     location = models.CharField(
         _("where the SIM is"),
@@ -95,9 +99,9 @@ class Card(models.Model):
         blank=True,
         help_text=_("Your user name at the operator. Never the password"),
     )
-    iccid = EncryptedTextField("ICCID", blank=True)
-    pin = EncryptedTextField("PIN", blank=True)
-    puk = EncryptedTextField("PUK", blank=True)
+    iccid = SealedField("ICCID", blank=True)
+    pin = SealedField("PIN", blank=True)
+    puk = SealedField("PUK", blank=True)
     activated_on = models.DateField(_("activated on"), null=True, blank=True)
     notes = models.TextField(_("notes"), blank=True)
     closed_on = models.DateField(_("closed on"), null=True, blank=True)

@@ -4,13 +4,16 @@ import datetime
 import zoneinfo
 from typing import Any, ClassVar, Self
 
+from django.apps import apps
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from cards.encryption import KeyField
 from cards.money import check_currency
+from cards.rights import RIGHTS, Right
 
 
 class UserManager(BaseUserManager["User"]):
@@ -49,12 +52,37 @@ class HouseholdQuerySet(models.QuerySet):
     """Rows that belong to a household. This is the one place where they are filtered by it."""
 
     def for_member(self, member: "Member") -> Self:
-        """Only what the member's household owns; everything else does not exist for them."""
-        return self.filter(household=member.household_id)
+        """Only what the member's household owns and they may see; everything else does not exist for them.
+
+        What hangs on a private card is seen by those whom its owner chose.
+        """
+        rows = self.filter(household=member.household_id)
+        if path := self._path_to_card():
+            cards = apps.get_model("cards", "Card")._base_manager
+            hidden = cards.filter(household=member.household_id, is_private=True).exclude(seen_by=member)
+            rows = rows.exclude(**{f"{path}__in": hidden.values("pk")})
+        return rows
+
+    def _path_to_card(self) -> str:
+        """Return how these rows hang on a card; empty when they hang on none."""
+        fields = {field.name for field in self.model._meta.get_fields()}
+        if self.model._meta.label == "cards.Card":
+            return "pk"
+        return "card" if "card" in fields else "renewal__card" if "renewal" in fields else ""
+
+
+class MemberQuerySet(HouseholdQuerySet):
+    def present(self) -> Self:
+        """Those who can sign in and have not left the household."""
+        return self.filter(left_at=None, user__is_active=True)
 
 
 class Household(models.Model):
-    """The family that owns the data."""
+    """The family that owns the data.
+
+    `data_key` opens what it keeps sealed; it is itself sealed with the installation's key, and empty before the first
+    secret. `erase_at` of None: nobody asked for the household to be erased.
+    """
 
     name = models.CharField(_("name"), max_length=100)
     currency = models.CharField(
@@ -74,6 +102,13 @@ class Household(models.Model):
         default=True,
         help_text=_("Once a year the family makes a safe copy of papers, PUKs and account names"),
     )
+    requires_second_factor = models.BooleanField(
+        _("require a second factor"),
+        default=False,
+        help_text=_("Everybody signs in with an app's code or a passkey beside the password"),
+    )
+    data_key = KeyField(blank=True, editable=False)
+    erase_at = models.DateTimeField(_("to be erased at"), null=True, editable=False)
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
 
     class Meta:
@@ -109,7 +144,10 @@ class Level(models.TextChoices):
 
 
 class Member(models.Model):
-    """A person of the household with a login: what they may do, and when and how mail reaches them."""
+    """A login's place in one household: what they may do there, and when and how mail reaches them.
+
+    Who leaves keeps the row, for history to name them; `left_at` of None is a member of today.
+    """
 
     class Role(models.TextChoices):
         OWNER = "owner", _("owner")
@@ -122,7 +160,7 @@ class Member(models.Model):
         SPANISH = "es", "Español"
 
     household = models.ForeignKey(Household, models.CASCADE, related_name="members", verbose_name=_("household"))
-    user = models.OneToOneField(User, models.CASCADE, related_name="member", verbose_name=_("login"))
+    user = models.ForeignKey(User, models.CASCADE, related_name="members", verbose_name=_("login"))
     name = models.CharField(_("name"), max_length=100, help_text=_("What the family calls you"))
     role = models.CharField(_("role"), max_length=10, choices=Role, default=Role.MANAGER)
     language = models.CharField(_("language"), max_length=10, choices=Language, default=Language.ENGLISH)
@@ -157,8 +195,9 @@ class Member(models.Model):
     unreachable_since = models.DateTimeField(_("mail refused since"), null=True, editable=False)
     unreachable_reason = models.CharField(max_length=300, blank=True, editable=False)
     mail_stopped_at = models.DateTimeField(_("mails stopped at"), null=True, editable=False)
+    left_at = models.DateTimeField(_("left at"), null=True, editable=False)
 
-    objects = HouseholdQuerySet.as_manager()
+    objects = MemberQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("member")
@@ -169,7 +208,19 @@ class Member(models.Model):
                 condition=models.Q(away_from__isnull=True, away_until__isnull=True)
                 | models.Q(away_from__lte=models.F("away_until")),
                 violation_error_message=_("Give both days, the first one first."),
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["user", "household"],
+                condition=models.Q(left_at=None),
+                name="member_once",
+                violation_error_message=_("This login is a member already."),
+            ),
+            models.UniqueConstraint(
+                fields=["household"],
+                condition=models.Q(role="owner", left_at=None),
+                name="owner_once",
+                violation_error_message=_("A household has one owner."),
+            ),
         ]
         indexes = [
             # send_reminders: whose day is to be planned now
@@ -186,9 +237,14 @@ class Member(models.Model):
             raise ValidationError(_("Give both days, the first one first."), code="away_range")
 
     @property
+    def rights(self) -> frozenset[str]:
+        """What the member may do, by the one table of cards/rights.py."""
+        return frozenset(right for right, roles in RIGHTS.items() if self.role in roles)
+
+    @property
     def may_change(self) -> bool:
         """Whether the member may enter and change things; a viewer only looks."""
-        return self.role in {self.Role.OWNER, self.Role.MANAGER}
+        return Right.CHANGE in self.rights
 
     @property
     def zone(self) -> zoneinfo.ZoneInfo:

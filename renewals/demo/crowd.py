@@ -9,6 +9,7 @@ from typing import Any
 import phonenumbers
 
 from cards.models import Card, KeepRule, LinkedAccount, Person, Plan
+from cards.secrets import write_secret
 from renewals.deadlines import recompute_cards
 from renewals.models import Activity, Document, Payment, Reading, SignalCheck
 from renewals.walkthrough import start_renewal
@@ -67,16 +68,18 @@ class _Crowd:
         self.plans: list[Plan] = list(shared.select_related("operator").prefetch_related("rules__steps"))
         random.shuffle(self.plans)
         self.people = list(Person.objects.filter(household=family.household).order_by("pk"))
-        Document.objects.bulk_create(
+        documents = Document.objects.bulk_create(
             Document(
                 household=family.household,
                 person=person,
                 kind=Document.Kind.PASSPORT,
-                number=f"E{random.randrange(10**8):08d}",
                 expires_on=self.day(random.randint(-3000, 60)),
             )
             for person in self.people
         )
+        for document in documents:
+            write_secret(document, "number", f"E{random.randrange(10**8):08d}")
+        Document.objects.bulk_update(documents, ["number"])
 
     def day(self, days_ago: int) -> datetime.date:
         return self.today - days_ago * DAY
@@ -99,7 +102,6 @@ class _Crowd:
             deputy=deputy,
             form=random.choice(Card.Form.values),
             location=random.choice(PLACES),
-            iccid=f"89{random.randrange(10**17):017d}",
             activated_on=self.day(random.randint(5, min(limits)) if limits else random.randint(500, 3000)),
             closed_on=self.day(random.randint(1, 400)) if random.random() < 0.03 else None,
         )

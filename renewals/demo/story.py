@@ -14,6 +14,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from PIL import Image, ImageDraw, ImageFont
 
 from cards.models import Card, LinkedAccount, Member, Person, Plan
+from cards.secrets import write_secret
 from renewals.deadlines import expected_deadline, recompute_card, today_for
 from renewals.models import (
     Activity,
@@ -27,7 +28,7 @@ from renewals.models import (
     Trip,
 )
 from renewals.papers import best_of, judge, wanted_kinds
-from renewals.receipts import attach, recognise
+from renewals.uploads import check, keep
 from renewals.walkthrough import (
     confirm_renewal,
     finish_step,
@@ -81,7 +82,7 @@ def attach_receipt(payment: Payment) -> None:
     content = io.BytesIO()
     image.save(content, "PNG")
     upload = SimpleUploadedFile("receipt.png", content.getvalue(), "image/png")
-    attach(payment, upload, recognise(upload))
+    keep(payment, "receipt", *check(upload, payment.household))
     payment.save(update_fields=["receipt", "receipt_type"])
 
 
@@ -113,14 +114,14 @@ class _Story:
             ("Lucía Chen", kinds.PASSPORT, "J000123", "Cuba", 1100),
             ("Rosa Chen", kinds.IDENTITY_CARD, "52031500000", "Cuba", 900),
         ):
-            Document.objects.create(
+            document = Document.objects.create(
                 household=self.family.household,
                 person=self.person(name),
                 kind=kind,
-                number=number,
                 issued_by=issued_by,
                 expires_on=self.today + days_left * DAY,
             )
+            self.keep_secret(document, number=number)
 
     def tell_flight(self) -> None:
         """The family flies home in twelve days: what is cheaper in Cuba is done before."""
@@ -141,11 +142,9 @@ class _Story:
             "Rosa Chen",
             location="blue phone, at Mamá's in Havana",
             account_username="rosa.chen",
-            iccid="8953010000000012345",
-            pin="1234",
-            puk="12345678",
             activated_on=self.day(2100),
         )
+        self.keep_secret(card, iccid="8953010000000012345", pin="1234", puk="12345678")
         self.link(card, ("Banco Metropolitano", Kind.BANK), ("WhatsApp", Kind.MESSENGER), ("WeChat", Kind.MESSENGER))
         channels = {channel.name: channel for channel in card.plan.operator.channels.all()}
         deadline = self.today + 3 * DAY
@@ -300,6 +299,11 @@ class _Story:
             **{"responsible": self.family.owner, "deputy": self.family.manager, **fields},
         )
 
+    def keep_secret(self, row: Card | Document, **texts: str) -> None:
+        for field, text in texts.items():
+            write_secret(row, field, text)
+        row.save(update_fields=list(texts))
+
     def link(self, card: Card, *accounts: tuple[str, Kind], **fields: Any) -> None:
         LinkedAccount.objects.bulk_create(
             LinkedAccount(household=card.household, card=card, name=name, kind=kind, **fields)
@@ -348,7 +352,7 @@ class _Walk:
         record_reading(self.reading(Key.VALIDITY, how, valid_until=card.deadline))
         note_deadline_before(self.renewal)
         self.do(Key.DOCUMENTS)
-        papers = list(Document.objects.filter(person=card.person))
+        papers = list(Document.objects.kept().filter(person=card.person))
         needed_until = expected_deadline(card, self.on)
         best = {kind: best_of(papers, kind) for kind in wanted_kinds(card.plan.operator)}
         checks = [

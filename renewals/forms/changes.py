@@ -10,8 +10,10 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from cards.fields import DayField
+from cards.gentle import GentleForm
 from cards.models import Card, LinkedAccount, Member, Person, Plan
 from cards.money import babel_locale
+from cards.stale import StaleCheck
 from renewals import words
 from renewals.models import LetGo
 from renewals.tasks import DETAILS
@@ -72,7 +74,7 @@ class PlanChangeForm(forms.Form):
         return f"{self.cleaned_data['plan'].pk}-{self.starts_on_day or self.ALL_ALONG}"
 
 
-class LetGoForm(forms.Form):
+class LetGoForm(GentleForm, forms.Form):
     """How and when a number ends. What still hangs on it is either moved or given up knowingly."""
 
     fields: dict[str, Any]
@@ -144,7 +146,7 @@ class LetGoForm(forms.Form):
         self.add_error("moved", ValidationError(message, code="left", params={"accounts": names}))
 
 
-class PersonDetailsForm(forms.ModelForm):
+class PersonDetailsForm(StaleCheck, forms.ModelForm):
     """What operators know of a person."""
 
     class Meta:

@@ -10,9 +10,11 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from cards.fields import form_field
+from cards.gentle import GentleForm
 from cards.models import Act, Card, KeepRule, Member, PaidFrom, TopUpChannel
+from renewals.bin import save_correction
 from renewals.models import Activity, Payment, Reading, SignalCheck
-from renewals.receipts import attach, recognise
+from renewals.uploads import ACCEPT, Clean, check, keep
 
 
 class RecordForm(forms.ModelForm):
@@ -38,6 +40,12 @@ class RecordForm(forms.ModelForm):
         if day and day > self.today:
             self.add_error(self.day_field, ValidationError(_("This day is still to come."), code="future"))
         return cleaned
+
+    def save(self, commit: bool = True) -> Any:
+        """Save the record, which may correct an earlier one."""
+        if commit:
+            save_correction(self.instance)
+        return self.instance
 
     def needs_currency(self, amount_field: str, currency_field: str = "currency") -> None:
         """Ask for the currency when an amount was typed without one."""
@@ -114,13 +122,13 @@ class PaymentForm(RecordForm):
         label=_("Receipt"),
         required=False,
         help_text=_("PDF, JPEG, PNG or WebP, at most 10 MB. A screenshot is fine"),
-        widget=forms.FileInput(attrs={"accept": "application/pdf,image/jpeg,image/png,image/webp"}),
+        widget=forms.FileInput(attrs={"accept": ACCEPT}),
     )
 
     class Meta:
         model = Payment
         fields = ["kind", "amount", "currency", "channel", "method", "via", "paid_on", "covers_until",
-                  "charged_amount", "charged_currency", "reference", "receipt"]  # fmt: skip
+                  "charged_amount", "charged_currency", "reference"]  # fmt: skip
         formfield_callback = form_field
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -137,11 +145,9 @@ class PaymentForm(RecordForm):
         counting = acts_of(self.card) & set(Payment.Kind.values)
         self.fields["kind"].initial = next((kind for kind in Payment.Kind.values if kind in counting), Act.TOP_UP)
 
-    def clean_receipt(self) -> Any:
-        upload = self.cleaned_data.get("receipt")
-        if upload and upload is not self.initial.get("receipt"):
-            self.receipt_type = recognise(upload)
-        return upload
+    def clean_receipt(self) -> Clean | None:
+        upload = self.cleaned_data["receipt"]
+        return check(upload, self.member.household) if upload else None
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
@@ -150,15 +156,13 @@ class PaymentForm(RecordForm):
 
     def save(self, commit: bool = True) -> Payment:
         """Save the payment; a new receipt is sealed first, so that no row names a file that is not there."""
-        upload = self.cleaned_data.get("receipt")
-        if hasattr(self, "receipt_type") and upload:
-            attach(self.instance, upload, self.receipt_type)
-        if commit:
-            self.instance.save()
+        if receipt := self.cleaned_data["receipt"]:
+            keep(self.instance, "receipt", *receipt)
+        super().save(commit)
         return self.instance
 
 
-class SignalForm(RecordForm):
+class SignalForm(GentleForm, RecordForm):
     day_field = "checked_on"
 
     class Meta:

@@ -6,16 +6,21 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from cards.fields import AmountField, CurrencyField, DayField, form_field
+from cards.gentle import GentleForm
 from cards.models import Act, Card, Member, Person, Plan
 from cards.money import check_currency, format_amount
+from cards.secret_forms import SealedForm
+from cards.stale import StaleCheck
 from renewals.deadlines import expected_deadline
 from renewals.kept_terms import WalkTerms, walk_terms
 from renewals.models import Document, DocumentCheck, Renewal, RenewalStep
 from renewals.papers import best_of, judge, wanted_kinds
+from renewals.uploads import ACCEPT, Clean, check, drop, keep
 from renewals.walkthrough import CAN_FAIL
 from renewals.words import say_short_day
 
@@ -28,7 +33,7 @@ class RevisionForm(forms.Form):
     revision = forms.IntegerField(widget=forms.HiddenInput, min_value=0, max_value=2**31 - 1, required=False)
 
 
-class DoneForm(forms.Form):
+class DoneForm(GentleForm, forms.Form):
     """A step that only has to be done: the visit, the sign-in."""
 
     note = forms.CharField(label=_("Note"), required=False, max_length=500)
@@ -73,7 +78,9 @@ class DocumentsForm(forms.Form):
         self.card, self.today, self.needed_until = card, today, needed_until
         self.kinds = wanted_kinds(card.plan.operator)
         owned = (
-            Document.objects.for_member(member).filter(person=card.person) if card.person else Document.objects.none()
+            Document.objects.for_member(member).kept().filter(person=card.person)
+            if card.person
+            else Document.objects.none()
         )
         self.documents = {str(document.pk): document for document in owned}
         for kind in self.kinds:
@@ -262,24 +269,61 @@ class AbandonForm(forms.Form):
     reason = forms.CharField(label=_("Why do you stop?"), max_length=500)
 
 
-class DocumentForm(forms.ModelForm):
+class DocumentForm(StaleCheck, SealedForm, forms.ModelForm):
+    """A paper of a person. Its number is sealed, so a form never shows the one that is kept."""
+
+    sealed = ("number",)
+    field_order = ["person", "kind", "number"]
+    number = forms.CharField(
+        label=_("Number"), required=False, max_length=100, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+    scan = forms.FileField(
+        label=_("Scan or photo"),
+        required=False,
+        help_text=_("PDF, JPEG, PNG or WebP, at most 10 MB. Kept encrypted, without the place and time of the photo"),
+        widget=forms.FileInput(attrs={"accept": ACCEPT}),
+    )
+
     class Meta:
         model = Document
-        fields = ["person", "kind", "number", "issued_by", "expires_on"]
+        fields = ["person", "kind", "issued_by", "expires_on"]
         formfield_callback = form_field
-        widgets = {"number": forms.TextInput(attrs={"autocomplete": "off"})}
 
     fields: dict[str, Any]
 
     def __init__(self, *args: Any, member: Member, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.member = member
         self.instance.household_id = member.household_id
         self.fields["person"].queryset = Person.objects.for_member(member)
+        self.offer_removal(self.instance)
+        if self.instance.scan:
+            self.fields["scan"].label = _("Another scan or photo")
+            self.fields["remove_scan"] = forms.BooleanField(label=_("Remove the scan that is kept"), required=False)
 
+    def clean_scan(self) -> Clean | None:
+        upload = self.cleaned_data["scan"]
+        return check(upload, self.member.household, self.instance.scan.name) if upload else None
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        self.check_sealed(self.member.household)
+        return cleaned
+
+    @transaction.atomic
     def save(self, commit: bool = True) -> Document:
-        """Save the document; one that was changed is of the next revision, as calendars want to know."""
-        if self.instance.pk and self.has_changed():
+        """Save the document; one that was changed is of the next revision, as calendars want to know.
+
+        Its number and scan stand in no calendar.
+        """
+        if self.instance.pk and {*self.changed_data} & {*self.Meta.fields}:
             self.instance.revision += 1
             self.instance.changed_at = timezone.now()
+        if scan := self.cleaned_data["scan"]:
+            keep(self.instance, "scan", *scan)
+        elif self.cleaned_data.get("remove_scan"):
+            drop(self.instance, "scan")
         document: Document = super().save(commit)
+        if changed := self.write_sealed(document):
+            document.save(update_fields=changed)
         return document

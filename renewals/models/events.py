@@ -15,13 +15,20 @@ from cards.money import check_currency
 
 
 class RecordQuerySet(HouseholdQuerySet):
+    def kept(self) -> Self:
+        """Those that are not in the bin."""
+        return self.filter(deleted_at=None)
+
     def valid(self) -> Self:
-        """Those that no later row corrects."""
-        return self.filter(corrected_by=None)
+        """Those that are not in the bin and that no later row outside of it corrects."""
+        return self.kept().exclude(corrected_by__isnull=False, corrected_by__deleted_at=None)
 
 
 class Record(models.Model):
-    """A dated row of a card's history. A wrong one is corrected by a new row that names it in `corrects`."""
+    """A dated row of a card's history. A wrong one is corrected by a new row that names it in `corrects`.
+
+    `deleted_at` of None is one that is not in the bin.
+    """
 
     household = models.ForeignKey(Household, models.CASCADE, related_name="+", verbose_name=_("household"))
     by = models.ForeignKey(Member, models.SET_NULL, null=True, related_name="+", verbose_name=_("recorded by"))
@@ -34,11 +41,21 @@ class Record(models.Model):
         related_name="corrected_by",
         verbose_name=_("corrects"),
     )
+    deleted_at = models.DateTimeField(_("deleted at"), null=True, editable=False)
+    deleted_by = models.ForeignKey(
+        Member, models.SET_NULL, null=True, editable=False, related_name="+", verbose_name=_("deleted by")
+    )
 
     objects = RecordQuerySet.as_manager()
 
     class Meta:
         abstract = True
+
+    @property
+    def is_corrected(self) -> bool:
+        """Whether a later row outside of the bin corrects this one."""
+        correction: Record | None = getattr(self, "corrected_by", None)
+        return correction is not None and correction.deleted_at is None
 
 
 class Reading(Record):

@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from cards.encryption import EncryptedTextField
+from cards.encryption import SealedField
 from cards.models import Act, Card, Household, HouseholdQuerySet, KeepRule, Member, Person, Plan
 
 CLAIM_LASTS = datetime.timedelta(days=1)
@@ -156,8 +156,18 @@ class RenewalStep(models.Model):
         return self.get_key_display()
 
 
+class DocumentQuerySet(HouseholdQuerySet):
+    def kept(self) -> Self:
+        """Those that are not in the bin."""
+        return self.filter(deleted_at=None)
+
+
 class Document(models.Model):
-    """An identity document of a person. `revision` counts its changes, the last one at `changed_at`."""
+    """An identity document of a person.
+
+    `number` and `scan` are sealed. `deleted_at` of None is one that is not in the bin. `revision` counts its changes,
+    the last one at `changed_at`.
+    """
 
     class Kind(models.TextChoices):
         IDENTITY_CARD = "identity_card", _("identity card")
@@ -169,15 +179,21 @@ class Document(models.Model):
     household = models.ForeignKey(Household, models.CASCADE, related_name="+", verbose_name=_("household"))
     person = models.ForeignKey(Person, models.CASCADE, related_name="documents", verbose_name=_("person"))
     kind = models.CharField(_("kind"), max_length=20, choices=Kind)
-    number = EncryptedTextField(_("number"), blank=True)
+    number = SealedField(_("number"), blank=True)
     issued_by = models.CharField(_("issued by"), max_length=100, blank=True)
     expires_on = models.DateField(
         _("expires on"), null=True, blank=True, help_text=_("Empty for a document that does not expire")
     )
+    scan = models.FileField(_("scan"), upload_to="scans", max_length=80, blank=True)
+    scan_type = models.CharField(max_length=20, blank=True, editable=False)
+    deleted_at = models.DateTimeField(_("deleted at"), null=True, editable=False)
+    deleted_by = models.ForeignKey(
+        Member, models.SET_NULL, null=True, editable=False, related_name="+", verbose_name=_("deleted by")
+    )
     revision = models.PositiveIntegerField(default=0, editable=False)
     changed_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    objects = HouseholdQuerySet.as_manager()
+    objects = DocumentQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("document")

@@ -19,6 +19,8 @@ from tqdm import tqdm
 
 from cards.models import Member
 from renewals.channels import ChannelError
+from renewals.erasing import erase_due
+from renewals.forgetting import forget_old
 from renewals.models import Channel, Delivery, ReminderRun
 from renewals.plan_changes import apply_due_changes
 from renewals.rule_changes import recount_pending
@@ -59,7 +61,7 @@ def run_once(period: int | None, clock: Callable[[], datetime.datetime] = timezo
         return run
     postman = Postman()
     try:
-        _bring_up_to_date(clock())
+        _bring_up_to_date(clock(), previous)
         _plan(run, clock)
         _send(run, postman, clock)
     except ServerAway as error:
@@ -145,13 +147,15 @@ def back_off(attempts: int) -> datetime.timedelta:
     return datetime.timedelta(minutes=minutes) * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, no secret
 
 
-def _bring_up_to_date(now: datetime.datetime) -> None:
+def _bring_up_to_date(now: datetime.datetime, previous: ReminderRun | None) -> None:
     """Let the cards follow what was changed around them, before anything is said about them.
 
-    A plan whose day has come holds from today; dates that a changed rule has not reached yet, as its computation was
-    cut off, are computed. A fault here stops no mail: the next run tries again.
+    A household whose week is over is erased; a plan whose day has come holds from today; dates that a changed rule has
+    not reached yet, as its computation was cut off, are computed. The first run of a day deletes what is too old. A
+    fault here stops no mail: the next run tries again.
     """
-    for act in (apply_due_changes, recount_pending):
+    is_new_day = previous is None or previous.started_at.date() != now.date()
+    for act in (erase_due, apply_due_changes, recount_pending, *([forget_old] if is_new_day else [])):
         try:
             act(now)
         except Exception:

@@ -134,6 +134,6 @@ def _problem(
 def _waiting_since(last: ReminderRun, queue: list[_Answer], now: datetime.datetime) -> datetime.datetime | None:
     """Return since when a mail, or a member's day, is due that a run which began later has passed over."""
     bound = min(now - WAIT_LASTS, last.started_at)
-    days = Member.objects.filter(next_plan_at__lt=bound, user__is_active=True, mail_stopped_at=None)
+    days = Member.objects.present().filter(next_plan_at__lt=bound, mail_stopped_at=None)
     due = [days.aggregate(since=Min("next_plan_at"))["since"], *(answer.due_at for answer in queue)]
     return min((at for at in due if at and at < bound), default=None)

@@ -107,7 +107,8 @@ def read_act(token: str, now: datetime.datetime) -> ActLink:
     except signing.BadSignature as error:
         raise ForgedLink from error
     deliveries = Delivery.objects.select_related("member__user", "member__household")
-    delivery = deliveries.filter(pk=delivery_pk, member=member_pk, member__user__is_active=True).first()
+    present = Member.objects.present().filter(pk=member_pk)
+    delivery = deliveries.filter(pk=delivery_pk, member__in=present).first()
     if delivery is None:
         raise DeadLink(Why.GONE)
     member = delivery.member
@@ -157,7 +158,7 @@ def stop_url(member: Member) -> str:
 def read_stop(token: str) -> Member:
     """Return whose mails the link stops. Raises ForgedLink."""
     number, _dot, signature = token.partition(".")
-    members = Member.objects.select_related("user", "household").filter(user__is_active=True)
+    members = Member.objects.select_related("user", "household").present()
     member = members.filter(pk=number).first() if re.fullmatch(r"[0-9]{1,18}", number) else None
     if member is None or not constant_time_compare(signature, _stop_signature(member)):
         raise ForgedLink

@@ -77,10 +77,10 @@ def render(delivery: Delivery, now: datetime.datetime) -> Letter | None:
     """Return the mail of a delivery in its member's language and zone; None when nothing is left to say.
 
     A line drops out when its card was renewed, closed or postponed since the mail was planned; so does all of it when
-    the member has stopped their mails. The plain text says the same as the HTML.
+    the member has left or stopped their mails. The plain text says the same as the HTML.
     """
     member = delivery.member
-    if member.mail_stopped_at and delivery.kind != Kind.TEST:
+    if member.left_at or (member.mail_stopped_at and delivery.kind != Kind.TEST):
         return None
     with translation.override(member.language), timezone.override(member.zone):
         watch = watch_over(member, now)

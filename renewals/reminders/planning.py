@@ -33,7 +33,8 @@ def members_due(now: datetime.datetime) -> models.QuerySet[Member]:
     """Return the members whose mail hour has come since their day was last planned, and who want mail."""
     is_due = Q(next_plan_at__lte=now) | Q(next_plan_at=None) | Q(next_plan_at__gt=now + FARTHEST_PLAN)
     return (
-        Member.objects.filter(is_due, user__is_active=True, mail_stopped_at=None)
+        Member.objects.present()
+        .filter(is_due, mail_stopped_at=None)
         .select_related("household", "user")
         .order_by("next_plan_at", "pk")
     )
@@ -110,7 +111,7 @@ def queue_test(member: Member, now: datetime.datetime) -> Delivery:
 
 def queue_alerts(about: Member, now: datetime.datetime) -> int:
     """Queue a mail to every other member of the household who can be reached, that `about` is not; return how many."""
-    others = Member.objects.filter(household=about.household_id, user__is_active=True, mail_stopped_at=None)
+    others = Member.objects.present().filter(household=about.household_id, mail_stopped_at=None)
     alerts = [
         Delivery(
             household_id=other.household_id,

@@ -89,11 +89,11 @@ def watch_over(member: Member, now: datetime.datetime) -> Watch:
         member=member,
         cards=cards,
         closed_cards=closed,
-        members=list(Member.objects.filter(household=household, user__is_active=True).order_by("pk")),
+        members=list(Member.objects.filter(household=household).present().order_by("pk")),
         snoozes={snooze.card_id: snooze for snooze in member.snoozes.all()},
         last_readings=dict(readings.annotate(last=Max("read_on"))),
         todos=tasks_ahead(member, [*cards, *closed], today),
-        documents=list(Document.objects.for_member(member).select_related("person__member")),
+        documents=list(Document.objects.for_member(member).kept().select_related("person__member")),
         promotions=list(
             Promotion.objects.filter(operator__in={card.plan.operator_id for card in cards}, ends_on__gte=today)
         ),

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from babel.dates import get_day_names
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone, translation
@@ -15,7 +16,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
 from cards.access import fetch, member_of
-from cards.models import Card, Member
+from cards.journal import note
+from cards.models import Card, LogEntry, Member
 from cards.money import babel_locale
 from renewals.agenda import Entry, card_entries, household_entries
 from renewals.feeds import make_feed, reader_of, revoke_feed
@@ -93,7 +95,7 @@ def feed(request: HttpRequest, token: str) -> HttpResponse:
     headers = {
         "Content-Disposition": 'inline; filename="keepnumber.ics"',
         "Content-Language": member.language,
-        "Cache-Control": "private",
+        "Cache-Control": "private, no-cache",
         "ETag": f'"{hashlib.sha256(content).hexdigest()}"',
     }
     response = HttpResponse(content, content_type=CALENDAR, headers=headers)
@@ -109,9 +111,13 @@ def feed_settings(request: HttpRequest) -> HttpResponse:
     """
     member, address = member_of(request), ""
     if request.POST.get("do") == "new":
-        address = make_feed(member, timezone.now())
+        with transaction.atomic():
+            address = make_feed(member, timezone.now())
+            note(member, LogEntry.Kind.ADDED, f"feed:{member.pk}", request=request)
     elif request.POST.get("do") == "revoke":
-        revoke_feed(member)
+        with transaction.atomic():
+            revoke_feed(member)
+            note(member, LogEntry.Kind.DELETED, f"feed:{member.pk}", request=request)
         messages.success(request, _("The address is gone. Calendars that used it get nothing any more."))
         return redirect("feed_settings")
     about = {

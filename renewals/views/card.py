@@ -11,8 +11,10 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from cards.access import fetch, fetch_to_change, manager_of, member_of
 from cards.forms import CardForm, LinkedAccountForm, NumberForm, OwnPlanForm
-from cards.models import Card, LinkedAccount, Member, Plan, PlanChange
+from cards.journal import note, note_change, state_of
+from cards.models import Card, LinkedAccount, LogEntry, Member, Plan, PlanChange
 from cards.numbers import country_of
+from cards.stale import locked, posts_in_one_go
 from renewals import words
 from renewals.deadlines import kept_dates, recompute_card, stage_of, today_for
 from renewals.forms.plans import slugs_of
@@ -24,6 +26,8 @@ from renewals.models import LetGo
 from renewals.plan_changes import correct_plan
 from renewals.snoozing import snooze_choices, snooze_of
 from renewals.tasks import open_tasks
+
+from .bin import note_record
 
 
 def card_today(member: Member, card: Card) -> datetime.date:
@@ -121,8 +125,9 @@ def add_card(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
+@posts_in_one_go
 def edit_card(request: HttpRequest, pk: int) -> HttpResponse:
-    card = fetch_to_change(request, Card.objects.select_related("plan__operator"), pk)
+    card = fetch_to_change(request, locked(request, Card.objects.select_related("plan__operator")), pk)
     member = manager_of(request)
     if request.method == "POST":
         return _save_card(request, member, card)
@@ -140,6 +145,7 @@ def start_card(request: HttpRequest, pk: int) -> HttpResponse:
             if is_new := not has_news(request, card):
                 for row in form.rows():
                     row.save()
+                    note_record(request, row)
                 recompute_card(card)
         if is_new:
             messages.success(request, _("%(card)s is watched over now.") % {"card": card})
@@ -179,6 +185,7 @@ def _wanted_plan(request: HttpRequest, member: Member) -> dict[str, int]:
 def _save_card(request: HttpRequest, member: Member, card: Card | None) -> HttpResponse:
     own_plan = OwnPlanForm(request.POST, prefix="own")
     has_own_plan = bool(request.POST.get("own-operator", "").strip())
+    before = state_of(card) if card else {}
     form = CardForm(request.POST, instance=card, member=member, has_own_plan=has_own_plan)
     is_new = card is None
     if not (form.is_valid() & (not has_own_plan or own_plan.is_valid())):
@@ -190,8 +197,10 @@ def _save_card(request: HttpRequest, member: Member, card: Card | None) -> HttpR
             card = form.save()
             if is_new:
                 recompute_card(card)
+                note(member, LogEntry.Kind.ADDED, f"card:{card.pk}", card.name, request=request)
             else:
                 correct_plan(card, card.plan)
+                note_change(member, before, card, request)
     except IntegrityError:
         form.add_error("number", _("Your household already has a card with this number."))
         return _card_form(request, form, own_plan)

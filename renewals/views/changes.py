@@ -2,6 +2,7 @@
 
 import copy
 import datetime
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -13,7 +14,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from cards.access import fetch_to_change, manager_of
-from cards.models import Card, Member, PlanChange
+from cards.journal import note
+from cards.models import Card, LogEntry, Member, PlanChange
 from renewals import leaving, plan_changes, words
 from renewals.deadlines import kept_dates
 from renewals.forms.changes import LetGoForm, PlanChangeForm
@@ -34,7 +36,7 @@ def change_plan(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             if "sure" in request.POST and request.POST.get("seen", form.mark) == form.mark:
-                _save_once(card, form, member, today)
+                _save_once(request, card, form, member, today)
                 messages.success(request, _say_saved(card, form, today))
                 return redirect("card", card.pk)
             about = _preview(card, form, member, today)
@@ -49,9 +51,11 @@ def change_plan(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def cancel_plan_change(request: HttpRequest, pk: int) -> HttpResponse:
     """Take a change of plan back."""
-    change = fetch_to_change(request, PlanChange.objects.all(), pk)
+    change = fetch_to_change(request, PlanChange.objects.select_related("card", "plan_before", "plan_after"), pk)
     try:
-        plan_changes.cancel_plan_change(change)
+        with transaction.atomic():
+            plan_changes.cancel_plan_change(change)
+            _note(request, change.card, plan=[str(change.plan_after), str(change.plan_before)])
         messages.success(request, _("The change of plan is taken back and the dates are computed anew."))
     except PlanChangeRefused as error:
         messages.error(request, error.message)
@@ -73,7 +77,9 @@ def let_go(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         typed = {name: form.cleaned_data[name] for name in ("how", "ends_on", "note")}
         now, today = timezone.now(), card_today(member, card)
-        leaving.let_go(card, member, moved=form.moved_accounts(), now=now, today=today, **typed)
+        with transaction.atomic():
+            if leaving.let_go(card, member, moved=form.moved_accounts(), now=now, today=today, **typed):
+                _note(request, card, closed_on=[None, today.isoformat()])
         messages.success(request, _("%(card)s is closed. What is still possible stands on its page.") % {"card": card})
         return redirect("card", card.pk)
     about = {
@@ -94,10 +100,14 @@ def _save_plan(card: Card, form: PlanChangeForm, member: Member, today: datetime
         plan_changes.change_plan(card, plan, starts_on, member, timezone.now(), today)
 
 
-def _save_once(card: Card, form: PlanChangeForm, member: Member, today: datetime.date) -> None:
+def _save_once(request: HttpRequest, card: Card, form: PlanChangeForm, member: Member, today: datetime.date) -> None:
     """Save the plan; a second click on the button finds it saved, which is no mistake."""
+    before, plan = str(card.plan), form.cleaned_data["plan"]
     try:
-        _save_plan(card, form, member, today)
+        with transaction.atomic():
+            _save_plan(card, form, member, today)
+            since = {"starts_on": [None, form.starts_on_day.isoformat()]} if form.starts_on_day else {}
+            _note(request, card, plan=[before, str(plan)], **since)
     except PlanChangeRefused:
         last = card.plan_changes.order_by("starts_on").last()
         if last is None or (last.plan_after, last.starts_on) != (form.cleaned_data["plan"], form.starts_on_day):
@@ -139,8 +149,11 @@ def _say_saved(card: Card, form: PlanChangeForm, today: datetime.date) -> str:
 
 
 def _open_again(request: HttpRequest, card: Card) -> HttpResponse:
+    closed_on = card.closed_on.isoformat() if card.closed_on else None
     try:
-        leaving.keep_after_all(card, manager_of(request), timezone.now())
+        with transaction.atomic():
+            leaving.keep_after_all(card, manager_of(request), timezone.now())
+            _note(request, card, closed_on=[closed_on, None])
     except IntegrityError:
         messages.error(request, _("Another open card has this number already. Close that one first."))
         return redirect("card", card.pk)
@@ -153,3 +166,7 @@ def _already_closed(request: HttpRequest, card: Card) -> HttpResponse:
         return render(request, "renewals/card_open.html", {"card": card})
     messages.info(request, _("The card is closed."))
     return redirect("card", card.pk)
+
+
+def _note(request: HttpRequest, card: Card, **changed: Sequence[str | None]) -> None:
+    note(manager_of(request), LogEntry.Kind.CHANGED, f"card:{card.pk}", card.name, dict(changed), request)

@@ -1,6 +1,7 @@
 """Another channel than email for a member's own reminders."""
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -8,7 +9,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from cards.access import member_of
-from cards.models import Member
+from cards.journal import note
+from cards.models import LogEntry, Member
 from renewals.channels import SERVICES, is_available
 from renewals.forms.channel import ChannelForm
 from renewals.models import Channel
@@ -20,17 +22,19 @@ def edit_channel(request: HttpRequest) -> HttpResponse:
     member = member_of(request)
     form = ChannelForm(request.POST or None)
     if request.method == "POST" and is_available() and form.is_valid():
-        Channel.objects.update_or_create(
-            member=member,
-            defaults={
-                "household": member.household,
-                "url": form.cleaned_data["url"],
-                "service": form.service,
-                "created_at": timezone.now(),
-                "failed_at": None,
-                "last_error": "",
-            },
-        )
+        with transaction.atomic():
+            Channel.objects.update_or_create(
+                member=member,
+                defaults={
+                    "household": member.household,
+                    "url": form.cleaned_data["url"],
+                    "service": form.service,
+                    "created_at": timezone.now(),
+                    "failed_at": None,
+                    "last_error": "",
+                },
+            )
+            note(member, LogEntry.Kind.ADDED, f"channel:{member.pk}", form.service, request=request)
         messages.success(request, _("Saved. Send yourself a test from the settings page."))
         return redirect("channel")
     return render(
@@ -43,9 +47,12 @@ def edit_channel(request: HttpRequest) -> HttpResponse:
 @require_POST
 def remove_channel(request: HttpRequest) -> HttpResponse:
     """Take the member's channel away, so that reminders come by email again."""
-    channel = _own(member_of(request))
+    member = member_of(request)
+    channel = _own(member)
     if channel:
-        channel.delete()
+        with transaction.atomic():
+            channel.delete()
+            note(member, LogEntry.Kind.DELETED, f"channel:{member.pk}", channel.service, request=request)
         messages.success(request, _("Removed. Your reminders come by email again."))
     return redirect("channel")
 

@@ -187,11 +187,7 @@ def _watchfulness(member: Member, now: datetime.datetime) -> dict[str, object]:
         .filter(state__in=Delivery.OPEN_STATES, created_at__lt=now - HELD_UP)
         .exclude(kind=Delivery.Kind.TEST)
     )
-    out_of_reach = (
-        Member.objects.for_member(member)
-        .filter(user__is_active=True)
-        .exclude(unreachable_since=None, mail_stopped_at=None)
-    )
+    out_of_reach = Member.objects.for_member(member).present().exclude(unreachable_since=None, mail_stopped_at=None)
     return {
         "health": health,
         "is_working": health.pulse is Pulse.WORKING and not alarm,

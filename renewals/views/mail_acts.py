@@ -102,7 +102,7 @@ def stop(request: HttpRequest, token: str) -> HttpResponse:
     if request.method == "POST" and request.POST.get("List-Unsubscribe") == "One-Click":
         stop_mails(member, timezone.now())
         member.refresh_from_db(fields=["mail_stopped_at"])
-    others = Member.objects.for_member(member).filter(user__is_active=True).exclude(pk=member.pk)
+    others = Member.objects.for_member(member).present().exclude(pk=member.pk)
     numbers = Card.objects.for_member(member).open().filter(responsible=member).count()
     with _speaking_to(member):
         page = {"member": member, "numbers": numbers, "has_others": others.exists()}

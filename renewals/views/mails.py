@@ -64,7 +64,7 @@ class Mail:
 def mails(request: HttpRequest) -> HttpResponse:
     """The mails of the whole household, the last one first: who was told what, and whether it arrived."""
     member = member_of(request)
-    lines = Reminder.objects.select_related("card").only("delivery", *OF_A_LINE)
+    lines = Reminder.objects.for_member(member).select_related("card").only("delivery", *OF_A_LINE)
     sent = (
         Delivery.objects.for_member(member)
         .select_related("member", "about", "channel")

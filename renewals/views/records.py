@@ -1,15 +1,17 @@
 from typing import Any
 
 from django.contrib import messages
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
-from cards.access import fetch, fetch_to_change, manager_of
+from cards.access import fetch_to_change, manager_of
 from cards.models import Card
+from cards.rights import Right
+from cards.secrets import KeyLost, Tampered
 from renewals import words
 from renewals.deadlines import recompute_card, why_not_counted
 from renewals.forms.records import (
@@ -23,9 +25,10 @@ from renewals.forms.records import (
 from renewals.history import mark_of, newest_of
 from renewals.lifecycle import Reason
 from renewals.models import Activity, Payment, Reading, SignalCheck
-from renewals.receipts import TYPES, content_of, forget
+from renewals.uploads import attachment, content_of, kept_with_rows
 from renewals.walkthrough import record_quick_renewal
 
+from .bin import delete_and_say, note_record
 from .card import card_today, has_news
 
 FORMS: dict[str, type[RecordForm]] = {
@@ -65,7 +68,7 @@ def correct(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
     """Correct a wrong entry by a new one that names it; the old one stays in sight."""
     row = _record_to_change(request, kind, pk)
     card, member = row.card, manager_of(request)
-    if hasattr(row, "corrected_by"):
+    if row.is_corrected:
         messages.error(request, _("This entry was corrected meanwhile by %(by)s.") % {"by": row.corrected_by.by})
         return redirect("card", card.pk)
     form_class = FORMS[kind]
@@ -89,53 +92,43 @@ def correct(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def delete_record(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
-    """Delete a wrong entry after asking; the deadline is computed anew."""
+    """Put a wrong entry into the bin after asking; the deadline is computed anew."""
     row = _record_to_change(request, kind, pk)
     if request.method == "GET":
         return render(request, "renewals/delete_record.html", {"card": row.card, "row": row, "kind": kind})
-    card = row.card
-    with transaction.atomic():
-        row.delete()
-        recompute_card(card)
-    if isinstance(row, Payment):
-        forget(row)
-    messages.success(request, _("The entry is deleted and the dates are computed anew."))
-    return redirect("card", card.pk)
+    delete_and_say(request, kind, row, _("The entry is deleted and the dates are computed anew."))
+    return redirect("card", row.card_id)
 
 
 @require_GET
 def receipt(request: HttpRequest, pk: int) -> HttpResponse:
     """Hand out a receipt, as a download that no browser runs."""
-    payment = fetch(request, Payment.objects.all(), pk)
+    payment = fetch_to_change(request, Payment.objects.kept(), pk, Right.REVEAL)
     try:
-        content = content_of(payment) if payment.receipt else None
+        content = content_of(payment, "receipt") if payment.receipt else None
     except FileNotFoundError:
         content = None
+    except (KeyLost, Tampered) as error:
+        messages.error(request, str(error))
+        return redirect("card", payment.card_id)
     if content is None:
         raise Http404
-    return HttpResponse(
-        content,
-        content_type=TYPES[payment.receipt_type],
-        headers={
-            "Content-Disposition": f'attachment; filename="receipt-{payment.pk}.{payment.receipt_type}"',
-            "X-Content-Type-Options": "nosniff",
-            "Content-Security-Policy": "default-src 'none'; sandbox",
-            "Cache-Control": "no-store",
-        },
-    )
+    return attachment(content, payment.receipt_type, f"receipt-{payment.pk}")
 
 
 def _record_to_change(request: HttpRequest, kind: str, pk: int) -> Any:
     if kind not in MODELS:
         raise Http404
-    return fetch_to_change(request, MODELS[kind].objects.select_related("card__plan__operator", "corrected_by__by"), pk)
+    rows = MODELS[kind].objects.kept().select_related("card__plan__operator", "corrected_by__by")
+    return fetch_to_change(request, rows, pk)
 
 
 def _save(request: HttpRequest, card: Card, form: RecordForm) -> HttpResponse:
     try:
-        with transaction.atomic():
-            form.save()
+        with kept_with_rows():
+            row = form.save()
             recompute_card(card)
+            note_record(request, row)
     except IntegrityError:
         messages.error(request, _("This entry was corrected meanwhile by somebody else. Nothing was changed."))
         return redirect("card", card.pk)
@@ -148,11 +141,12 @@ def _save_quick(request: HttpRequest, card: Card, form: RecordForm, seen: SeenAf
     member, today = manager_of(request), card_today(manager_of(request), card)
     reading = seen.reading(card, member, today)
     is_charged = bool(seen.cleaned_data.get("is_charged"))
-    with transaction.atomic():
+    with kept_with_rows():
         if has_news(request, card):
             return None
         act = form.save(commit=False)
         renewal, renewed = record_quick_renewal(act, reading, is_charged, member, timezone.now(), today)
+        note_record(request, act)
     if renewed:
         messages.success(request, _("%(card)s is renewed.") % {"card": card})
         return redirect("renewal", renewal.pk)

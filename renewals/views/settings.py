@@ -12,7 +12,9 @@ from django.views.decorators.http import require_http_methods
 from cards.access import member_of
 from cards.fields import common_zones
 from cards.forms import SettingsForm
+from cards.journal import note_change, state_of
 from cards.models import Member
+from cards.stale import locked, posts_in_one_go
 from renewals.delivery_words import say_in_short, without_addresses
 from renewals.models import Channel, Delivery
 from renewals.reminders.planning import Coming, next_mails
@@ -38,14 +40,18 @@ class Preview:
 
 
 @require_http_methods(["GET", "POST"])
+@posts_in_one_go
 def member_settings(request: HttpRequest) -> HttpResponse:
     """Language, time zone, mail hour and reminders of the member who asks, and the next mails that follow from them."""
     member, now = member_of(request), timezone.now()
-    form = SettingsForm(request.POST or None, instance=Member.objects.get(pk=member.pk))
+    own = locked(request, Member.objects.all()).get(pk=member.pk)
+    before = state_of(own)
+    form = SettingsForm(request.POST or None, instance=own)
     if request.method == "POST" and form.is_valid():
         # The next run finds the hour of today, or what today has still to say.
         form.instance.next_plan_at = None
-        form.instance.save(update_fields=[*form.fields, "next_plan_at"])
+        form.instance.save(update_fields=[*form.Meta.fields, "next_plan_at"])
+        note_change(member, before, own, request)
         with translation.override(form.instance.language):
             messages.success(request, _("Saved."))
         return redirect("settings")

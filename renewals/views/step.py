@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import Any
 
 from django.contrib import messages
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -21,8 +20,10 @@ from renewals.deadlines import why_not_counted
 from renewals.forms.steps import FollowUpForm, RejectForm, RevisionForm, SkipForm, step_form
 from renewals.kept_terms import WalkTerms, walk_terms
 from renewals.models import Renewal, RenewalStep
+from renewals.uploads import kept_with_rows
 from renewals.walkthrough import RenewalClosed, StaleStep
 
+from .bin import note_record
 from .card import card_today
 from .walk import FULL, tell_closed
 
@@ -134,7 +135,7 @@ def _done(desk: Desk) -> HttpResponse | None:
         return None
     step, renewal, now = desk.step, desk.renewal, timezone.now()
     note = desk.form.cleaned_data.get("note", "")
-    with transaction.atomic():
+    with kept_with_rows():
         walkthrough.finish_step(step, desk.member, desk.seen_revision, now, note=note)
         if step.key == Key.DOCUMENTS:
             walkthrough.record_checks(renewal, desk.member, desk.form.checks(), now)
@@ -145,6 +146,8 @@ def _done(desk: Desk) -> HttpResponse | None:
             walkthrough.note_deadline_before(renewal)
         elif step.key in {Key.PAY, Key.ACT}:
             desk.form.save()
+        if step.key in {Key.BALANCE, Key.VALIDITY, Key.PAY, Key.ACT}:
+            note_record(desk.request, desk.form.instance)
     if step.key in {Key.PAY, Key.ACT} and (reason := why_not_counted(renewal.card, desk.form.instance)):
         messages.warning(desk.request, words.say_why_unchanged(reason, desk.terms.rule, desk.terms.plan))
     return desk.go_on()

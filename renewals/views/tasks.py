@@ -10,7 +10,9 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from cards.access import fetch_to_change, manager_of
-from cards.models import Card, Person
+from cards.journal import note_change, state_of
+from cards.models import Card, Member, Person
+from cards.stale import locked, posts_in_one_go
 from renewals.forms.changes import PersonDetailsForm
 from renewals.models import Task
 from renewals.tasks import CARD_KINDS, DETAILS, HOUSEHOLD_KINDS, change_details, close_task, signal_form_url
@@ -39,14 +41,18 @@ def close_household_task(request: HttpRequest, kind: str) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
+@posts_in_one_go
 def edit_person(request: HttpRequest, pk: int) -> HttpResponse:
     """Change what operators know of a person; each of the person's cards then asks to have its operator told."""
-    person = fetch_to_change(request, Person.objects.all(), pk)
+    person = fetch_to_change(request, locked(request, Person.objects.all()), pk)
+    before = state_of(person)
     form = PersonDetailsForm(request.POST or None, instance=person)
     if request.method == "POST" and form.is_valid():
         try:
             changed = change_details(person, {name: form.cleaned_data[name] for name in DETAILS}, timezone.now())
-            messages.success(request, _say_changed(person, changed))
+            if changed:
+                note_change(manager_of(request), before, person, request)
+            messages.success(request, _say_changed(manager_of(request), person, changed))
             return redirect("household")
         except IntegrityError:
             form.add_error("name", _("There is already a person of this name."))
@@ -65,8 +71,8 @@ def _close(request: HttpRequest, kind: str, card: Card | None) -> None:
         messages.info(request, _("This was not to be done any more. Nothing was changed."))
 
 
-def _say_changed(person: Person, changed: list[str]) -> str:
-    count = person.cards.open().count() if changed else 0
+def _say_changed(member: Member, person: Person, changed: list[str]) -> str:
+    count = Card.objects.for_member(member).open().filter(person=person).count() if changed else 0
     if not count:
         return _("Saved.")
     return ngettext(

@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from cards.access import fetch, fetch_to_change, manager_of, member_of
-from cards.models import Card, Household, Member
+from cards.journal import note
+from cards.models import Card, Household, LogEntry, Member
 from renewals.deadlines import stage_of, today_for
 from renewals.forms.trips import TripForm
 from renewals.models import Renewal, Trip
@@ -60,7 +61,7 @@ def trips(request: HttpRequest) -> HttpResponse:
         initial=_likely_next(member, rows),
     )
     if request.method == "POST" and form.is_valid():
-        trip = _add_once(member, form.instance)
+        trip = _add_once(request, member, form.instance)
         messages.success(request, _("The flight is written down. This is what it asks for."))
         return redirect("trip", trip.pk)
     ahead = [Flight(trip, len(cards_of_trip(trip, cards, today))) for trip in rows if trip.leaves_on >= today]
@@ -92,7 +93,11 @@ def trip_page(request: HttpRequest, pk: int) -> HttpResponse:
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Note that a flight does not take place; pressed again, it changes nothing."""
     trip = fetch_to_change(request, Trip.objects.all(), pk)
-    if Trip.objects.filter(pk=trip.pk, cancelled_at=None).update(cancelled_at=timezone.now()):
+    with transaction.atomic():
+        is_new = Trip.objects.filter(pk=trip.pk, cancelled_at=None).update(cancelled_at=timezone.now())
+        if is_new:
+            note(manager_of(request), LogEntry.Kind.DELETED, f"trip:{trip.pk}", str(trip), request=request)
+    if is_new:
         messages.success(request, _("The flight is cancelled. Nobody is reminded of it any more."))
     else:
         messages.info(request, _("This flight was cancelled before."))
@@ -112,17 +117,20 @@ def _likely_next(member: Member, rows: list[Trip]) -> dict[str, str]:
     return {"from_country": get_global("zone_territories").get(member.time_zone, "")}
 
 
-def _add_once(member: Member, trip: Trip) -> Trip:
+def _add_once(request: HttpRequest, member: Member, trip: Trip) -> Trip:
     """Write a flight down and return it; of two presses the second waits here and then gets the first one's."""
     with transaction.atomic():
         Household.objects.select_for_update().get(pk=member.household_id)
-        return Trip.objects.for_member(member).get_or_create(
+        added, is_new = Trip.objects.for_member(member).get_or_create(
             leaves_on=trip.leaves_on,
             from_country=trip.from_country,
             to_country=trip.to_country,
             cancelled_at=None,
             defaults={"household_id": member.household_id, "by": member},
-        )[0]
+        )
+        if is_new:
+            note(member, LogEntry.Kind.ADDED, f"trip:{added.pk}", str(added), request=request)
+        return added
 
 
 def _errands(member: Member, found: list[TripCard]) -> list[Errand]:

@@ -365,6 +365,6 @@ def test_import_is_for_who_may_edit_rates(staff):
     user.save()
     client = Family("Diaz").owner
     assert staff.get(PAGE).status_code == 200
-    assert sign_in(user.member).get(PAGE).status_code == 403
-    assert sign_in(user.member).post(PAGE).status_code == 403
+    assert sign_in(user.members.get()).get(PAGE).status_code == 403
+    assert sign_in(user.members.get()).post(PAGE).status_code == 403
     assert sign_in(client).get(PAGE).status_code == 302

@@ -199,7 +199,7 @@ def test_one_renewal_awaits_its_review_after_a_rejected_try():
 def test_receipt_opens_for_the_household_and_is_kept_encrypted(client):
     password = printed_password(run())
     payment = Payment.objects.exclude(receipt="").get()
-    sign_in(client, "viewer@example.org", password)
+    sign_in(client, "manager@example.org", password)
     response = client.get(reverse("receipt", args=[payment.pk]))
     assert response.status_code == 200
     content = response.getvalue()

@@ -453,8 +453,7 @@ def test_no_secret_of_an_address_reaches_the_log(delivery, card, caplog, setting
     """Django writes down each address that it answers with an error."""
     written = io.StringIO()
     handler = logging.StreamHandler(written)
-    line = dict(settings.LOGGING["formatters"]["line"])
-    handler.setFormatter(import_string(line.pop("class"))(line["format"], style=line["style"]))
+    handler.setFormatter(import_string(settings.LOGGING["formatters"]["line"]["()"])())
     take, stop = take_address(delivery, card), address_of(stop_url(delivery.member))
     press(browser(), take)
     logging.getLogger().addHandler(handler)

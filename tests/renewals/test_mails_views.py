@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from cards.models import Promotion
+from cards.secrets import write_secret
 from cards.templatetags.words import moment, short_day
 from renewals.models import Channel, Delivery, Document, Reminder, Trip
 from renewals.reminders.delivery import run_once
@@ -152,7 +153,9 @@ def test_lines_are_grouped_by_what_they_are_about_worst_first(family, browser):
 def test_lines_name_what_is_not_a_card(family, browser):
     household = family.household
     person = PersonFactory(household=household, name="Rosa Chen")
-    paper = Document.objects.create(household=household, person=person, kind="passport", number="E-SECRET-1")
+    paper = Document.objects.create(household=household, person=person, kind="passport")
+    write_secret(paper, "number", "E-SECRET-1")
+    paper.save()
     trip = Trip.objects.create(household=household, leaves_on=TODAY, from_country="CU", to_country="CN")
     operator = family.add_card().plan.operator
     promotion = Promotion.objects.create(operator=operator, title="Double data", starts_on=TODAY, ends_on=TODAY)

@@ -13,8 +13,8 @@ from django.core.files.base import ContentFile
 from django.test import Client
 from django.utils import timezone
 
-from cards.encryption import seal
 from cards.models import ExchangeRate
+from cards.secrets import seal_file
 from renewals.models import Payment
 from tests.factories import cubacel, giffgaff, unicom
 from tests.family import Family, every_row, field_of, in_days, sign_in
@@ -168,7 +168,7 @@ def test_row_shows_what_was_paid_and_what_was_charged(family, card, browser, set
         reference="<b>88231</b>",
         by=family.manager,
     )
-    payment.receipt.save("receipt", ContentFile(seal(b"%PDF-")))
+    payment.receipt.save("receipt", ContentFile(seal_file(family.household, "receipt", b"%PDF-")))
     page = browser.get(PAGE)
     words = "Mamá · top-up not confirmed Jan 31, 2026 · credit card · from abroad · <b>88231</b> · Mario Chen · receipt"
     assert f"{words} 12.50 EUR for 250 CUP" in text_of(page)

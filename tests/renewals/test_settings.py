@@ -325,7 +325,7 @@ def test_test_mail_is_queued_once(family, browser):
 
 
 def test_page_leads_to_what_belongs_to_it(family, browser):
-    links = {"/mails/", "/settings/channel/", "/settings/calendar/", "/accounts/password/change/"}
+    links = {"/mails/", "/settings/channel/", "/settings/calendar/", "/settings/security/"}
     assert links <= set(re.findall(r'href="([^"]+)"', browser.get(PAGE).text))
 
 

@@ -37,12 +37,13 @@ RUNS = [
     "＋1",
     "－1",
     "＠x",
+    "'quoted'",
+    "\0x",
 ]
 RESTS = [
     "",
     "plain",
     'with "quotes"',
-    "'quoted'",
     "a,b;c",
     "two\r\nlines",
     "inner =1+1",

@@ -454,6 +454,6 @@ def test_new_details_take_equally_many_queries(family, browser, rosa, rows, djan
             Task.objects.create(
                 household=family.household, card=card, person=rosa, kind="update_details", details=["name"]
             )
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(16):
         browser.post(f"/household/people/{rosa.pk}/edit/", ROSA | {"phone": "1"})
     assert Task.objects.count() == rows

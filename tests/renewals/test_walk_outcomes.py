@@ -14,7 +14,7 @@ from renewals.views.card import card_today
 from renewals.words import say_day
 from tests.factories import giffgaff, starhub
 from tests.family import Family, every_row, in_days, is_answered, open_renewal, said, save_step, sign_in
-from tests.renewals.test_receipts import pdf
+from tests.files import pdf
 from tests.renewals.test_walk_views import confirm, live_card, pay, place, start, walk_to_pay
 
 pytestmark = pytest.mark.django_db
@@ -280,7 +280,7 @@ def test_record_shows_every_step_who_amounts_reference_receipt_and_both_deadline
     pay(sign_in(family.manager), renewal, today, reference="A-17", receipt=SimpleUploadedFile("r.pdf", pdf()), **more)
     confirm(browser, renewal, today, 330)
     payment = renewal.payments.valid().get()
-    page = sign_in(family.viewer).get(f"/renewals/{renewal.pk}/")
+    page = sign_in(family.manager).get(f"/renewals/{renewal.pk}/")
     assert [step.key for step in page.context["steps"] if step.done_at and step.done_by] == [
         "balance", "validity", "documents", "visit", "sign_in", "choose", "pay", "confirm",
     ]  # fmt: skip

@@ -3,13 +3,13 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from allauth.account.models import EmailAddress
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.core.validators import validate_email
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 
-from cards.models import Member, User
+from cards.email_change import change_email
+from cards.models import User
 
 
 class Command(BaseCommand):
@@ -19,7 +19,6 @@ class Command(BaseCommand):
         parser.add_argument("old", help="the address as it is now")
         parser.add_argument("new", help="the address as it shall be")
 
-    @transaction.atomic
     def handle(self, *args: Any, **options: Any) -> None:
         old, new = options["old"].lower(), options["new"].lower()
         user = User.objects.filter(email=old).first()
@@ -27,13 +26,9 @@ class Command(BaseCommand):
             raise CommandError("There is no login with the first address.")
         try:
             validate_email(new)
-            with transaction.atomic():
-                User.objects.filter(pk=user.pk).update(email=new)
+            change_email(user, new)
         except ValidationError as error:
             raise CommandError("The second one is not an email address.") from error
         except IntegrityError as error:
             raise CommandError("Another login has the second address.") from error
-        # Otherwise the old one would still sign in.
-        EmailAddress.objects.filter(user=user).delete()
-        Member.objects.filter(user=user).update(unreachable_since=None, unreachable_reason="", next_plan_at=None)
         self.stdout.write("Changed. Mails go to the new address from the next run on.")

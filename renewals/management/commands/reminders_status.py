@@ -50,7 +50,7 @@ class Command(BaseCommand):
             _mail_row,
             most,
         )
-        members = Member.objects.filter(user__is_active=True)
+        members = Member.objects.present()
         self.table(
             "Members out of reach",
             ("MEMBER", "SINCE", "NAME", "WHY"),

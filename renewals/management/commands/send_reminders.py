@@ -101,7 +101,7 @@ class Command(BaseCommand):
 
     def rehearse(self, today: datetime.date | None) -> None:
         """Print what each member would be told at their mail hour of `today`; None means now."""
-        members = Member.objects.select_related("household", "user").filter(user__is_active=True)
+        members = Member.objects.select_related("household", "user").present()
         total = 0
         for member in tqdm(members, disable=not sys.stderr.isatty(), unit="member"):
             now = first_instant(member.zone, today, member.remind_at) if today else timezone.now()
