@@ -62,7 +62,9 @@ FORMS = {
     "trip": ("/travel/", "main .main"),
     "channel": ("/settings/channel/", "main .main"),
     "person": ("/household/", "form[action$='/people/'] button"),
-    "member": ("/household/", "form[action$='/members/'] button"),
+    "invitation": ("/household/", "form[action$='/household/invitations/'] button"),
+    "erase": ("/household/erase/", "main .main"),
+    "email": ("/settings/security/email/", "main .main"),
     "settings": ("/settings/", "main .main"),
     "password": ("/accounts/password/change/", "main .main"),
 }
