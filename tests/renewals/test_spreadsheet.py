@@ -155,8 +155,9 @@ def test_what_is_not_known_is_an_empty_cell(family):
 
 
 def test_nasty_names_and_references_come_back_harmless(family):
-    nasty = [text for text in RUNS + RESTS if len(text) <= 60]
-    assert len(nasty) >= 30
+    # PostgreSQL keeps no NUL, and no form lets one in.
+    nasty = [text for text in RUNS + RESTS if len(text) <= 60 and "\0" not in text]
+    assert len(nasty) >= 25
     for text in nasty:
         pay(family, family.add_card(name=text), reference=text)
     rows = download(family)[1:]
